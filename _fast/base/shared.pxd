@@ -1,0 +1,196 @@
+"""Shared memory of all workers and the master: one memfd, mapped by each, laid out once.
+
+    SharedHeader | ClusterLine[cluster_capacity][lane_capacity] | EndpointHealth[endpoint_capacity] | Lane 0 | Lane 1 | ...
+
+A worker writes its own lane and its own column of the cluster lines, nothing else; readers add up. Counters only rise
+and survive their writer; gauges (of a lane header, `active` members, cluster lines) are zeroed by the master once the
+writer has been reaped. The file is sparse: a page costs memory when it is first written.
+
+A lane's `Series` and histogram octaves come from its arena, which only grows; `arena_used` is published after what
+it covers has been written, so a reader, or the next owner after a kill, never sees a half-made series.
+"""
+from tulle._fast.base.histogram cimport Histogram
+from tulle._fast.base.types cimport int32_t, uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    SHARED_MAGIC = 0x544C5348
+    SHARED_LAYOUT = 1                  # raised by one with every change of these structures
+    RESPONSE_CLASSES = 6               # index status / 100; 0: no response was sent
+    FLAG_COUNT = 32                    # ResponseFlag bits
+
+# Why a request ended as it did; Envoy's letters where Envoy has them (see flag_letters)
+cdef enum ResponseFlag:
+    FLAG_NR = 0                        # no route
+    FLAG_UH                            # no healthy upstream host
+    FLAG_UF                            # upstream connection failure
+    FLAG_UO                            # upstream overflow: a circuit breaker limit
+    FLAG_UC                            # upstream connection ended before the response did
+    FLAG_UR                            # upstream reset
+    FLAG_UT                            # upstream request timeout
+    FLAG_UPE                           # upstream protocol error
+    FLAG_URX                           # retry limit reached
+    FLAG_DC                            # downstream connection ended first
+    FLAG_DPE                           # downstream protocol error
+    FLAG_DT                            # downstream timed out: request head or stream idle
+    FLAG_RL                            # rate limited
+    FLAG_DI                            # delay injected
+    FLAG_FI                            # fault injected
+    FLAG_UAEX                          # denied by external authorization
+    FLAG_RBAC                          # denied by a policy
+    FLAG_SI                            # stream idle timeout
+    FLAG_LR                            # reset locally
+    FLAG_OM                            # overload manager
+    FLAG_DR                            # drained away before a response
+    FLAG_PT                            # waited too long for a connection: pending timeout
+
+cdef enum Limit:
+    LIMIT_CONNECTIONS = 0
+    LIMIT_PENDING
+    LIMIT_REQUESTS
+    LIMIT_RETRIES
+    LIMIT_COUNT = 4
+
+cdef struct SharedHeader:
+    uint32_t magic
+    uint32_t layout
+    uint64_t size
+    uint32_t lane_capacity
+    uint32_t lanes_used                # lanes 0 to lanes_used - 1 have been in use at some time; written by the master
+    uint32_t cluster_capacity
+    uint32_t endpoint_capacity
+    uint64_t cluster_lines             # offsets from the start of the block
+    uint64_t endpoint_health
+    uint64_t lanes
+    uint64_t lane_size
+    uint64_t ring_size                 # of a lane's log ring, a power of two
+    uint64_t arena_size
+    uint32_t log_waiting               # 1: the logger sleeps, write to its eventfd after appending
+    uint32_t draining                  # written by the master
+    uint32_t workers                   # how many are meant to run; what a lane's share is counted from
+
+cdef struct ClusterLine:               # one cache line per cluster and lane
+    int32_t used[4]                    # Limit: how many this lane holds
+    uint64_t oldest_waiter             # monotonic ns since when this lane's oldest pending request waits; 0: none
+    uint32_t generation                # of the cluster that the line counts for
+    uint32_t reserved[9]
+
+cdef struct EndpointHealth:            # written by the master
+    uint32_t generation
+    uint8_t unhealthy                  # 1: active health checks failed
+    uint8_t reserved[3]
+
+# -- a lane -----------------------------------------------------------------------------------------------------------
+
+cdef enum LaneState:
+    LANE_FREE = 0
+    LANE_RUNNING
+    LANE_DRAINING
+
+cdef struct LaneHeader:
+    uint32_t state                     # LaneState, written by the worker
+    uint32_t pid
+    # gauges
+    uint32_t downstream_active         # connections
+    uint32_t upstream_active
+    uint32_t requests_active
+    uint32_t buffers_active
+    uint32_t tunnels_active
+    uint32_t reserved
+    # counters
+    uint64_t downstream_total          # connections accepted
+    uint64_t upstream_total            # connections opened
+    uint64_t bytes_downstream_received
+    uint64_t bytes_downstream_sent
+    uint64_t bytes_upstream_received
+    uint64_t bytes_upstream_sent
+    uint64_t protocol_errors_downstream
+    uint64_t protocol_errors_upstream
+    uint64_t accept_paused             # times that this worker left a connection to others
+    uint64_t accept_failures           # EMFILE and the like
+    uint64_t accept_overflow           # closed at once: max_connections of a listener
+    uint64_t log_lines
+    uint64_t log_dropped               # the ring was full
+    uint64_t series_overflow           # requests counted in the last series for want of room
+    uint64_t replays                   # requests sent again after a keep-alive race
+    uint64_t loop_wakeups
+    uint64_t arena_used                # bytes of the arena that are in use
+    uint64_t series_count
+    uint64_t ring_head                 # bytes ever written to the ring
+    uint64_t ring_tail                 # bytes ever taken; written by the logger
+
+cdef struct ClusterStats:              # per cluster slot, in every lane
+    uint32_t generation                # counts are those of this owner of the slot
+    uint32_t requests_active           # gauge
+    uint64_t overflow[4]               # Limit: refused
+    uint64_t retries                   # sent
+    uint64_t retries_succeeded
+    uint64_t retries_limited           # wanted, but the attempts, the limit or the replay buffer forbade it
+    uint64_t connections_total
+    uint64_t connect_failures
+    uint64_t connect_timeouts
+    uint64_t requests_total
+    uint64_t request_timeouts
+    uint64_t pending_timeouts
+    uint64_t reserved
+
+cdef struct EndpointStats:             # per endpoint slot, in every lane
+    uint32_t generation
+    uint32_t requests_active           # gauge
+    uint32_t connections_active        # gauge
+    uint32_t connections_idle          # gauge
+    uint64_t requests_total
+    uint64_t responses[6]              # RESPONSE_CLASSES
+    uint64_t connect_failures
+    uint64_t resets
+    uint64_t timeouts
+    uint64_t latency_sum               # ns to the response head, of successful tries
+    uint64_t reserved
+
+cdef enum:
+    SERIES_SLOTS = 262144              # of a lane's index, open addressing; at most half of it is used
+
+cdef struct Series:                    # requests of one listener, route and cluster
+    uint32_t listener                  # id; 0: none
+    uint32_t route                     # id; 0: none
+    uint32_t cluster                   # slot + 1; 0: none
+    uint32_t cluster_generation
+    uint64_t requests[6]               # RESPONSE_CLASSES
+    uint64_t flags[32]                 # ResponseFlag
+    uint64_t bytes_received
+    uint64_t bytes_sent
+    Histogram duration                 # first byte of the request to last byte of the response
+    Histogram upstream                 # request sent to response head
+
+cdef struct Lane:
+    LaneHeader header
+    # offsets from the start of the lane
+    uint64_t cluster_stats             # ClusterStats[cluster_capacity]
+    uint64_t endpoint_stats            # EndpointStats[endpoint_capacity]
+    uint64_t series_index              # uint32_t[SERIES_SLOTS]: arena offset / 8 of a Series, 0: free
+    uint64_t arena
+    uint64_t ring
+
+# Bytes of a block with that many lanes and slots
+cdef uint64_t shared_size(uint32_t lanes, uint32_t clusters, uint32_t endpoints) noexcept nogil
+cdef void shared_layout(void *block, uint32_t lanes, uint32_t clusters, uint32_t endpoints) noexcept nogil
+# NULL when the block has another layout
+cdef SharedHeader *shared_open(void *block, uint64_t size) noexcept nogil
+
+cdef inline Lane *shared_lane(SharedHeader *shared, uint32_t lane) noexcept nogil:
+    return <Lane *>(<char *>shared + shared.lanes + lane * shared.lane_size)
+
+cdef inline ClusterLine *shared_cluster_lines(SharedHeader *shared, uint32_t slot) noexcept nogil:
+    """The lines of a cluster, one a lane."""
+    return <ClusterLine *>(<char *>shared + shared.cluster_lines) + <uint64_t>slot * shared.lane_capacity
+
+cdef inline ClusterStats *lane_cluster(Lane *lane, uint32_t slot) noexcept nogil:
+    return <ClusterStats *>(<char *>lane + lane.cluster_stats) + slot
+
+cdef inline EndpointStats *lane_endpoint(Lane *lane, uint32_t slot) noexcept nogil:
+    return <EndpointStats *>(<char *>lane + lane.endpoint_stats) + slot
+
+# The lane's series of these ids, made when absent. Never NULL: when the arena is full, the last one made serves
+cdef Series *lane_series(
+    SharedHeader *shared, Lane *lane, uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation
+) noexcept nogil
+cdef void histogram_record(SharedHeader *shared, Lane *lane, Histogram *histogram, uint64_t nanoseconds) noexcept nogil
