@@ -15,7 +15,7 @@ cdef enum Parse:
     PARSE_BAD_METHOD = -2
     PARSE_BAD_TARGET = -3
     PARSE_BAD_VERSION = -4             # not HTTP/x.y at all
-    PARSE_UNSUPPORTED_VERSION = -5     # HTTP/2.0 in an HTTP/1 head and the like: 505
+    PARSE_UNSUPPORTED_VERSION = -5     # any HTTP/x.y but 1.0 and 1.1: 505
     PARSE_BAD_STATUS = -6
     PARSE_BAD_FIELD_NAME = -7          # also white space before the colon
     PARSE_BAD_FIELD_VALUE = -8         # bare CR or LF, NUL, other controls
@@ -24,27 +24,28 @@ cdef enum Parse:
     PARSE_BAD_HOST = -11               # none in HTTP/1.1, more than one, or not a valid authority
     PARSE_BAD_CONTENT_LENGTH = -12     # not digits, overflow, several that differ (or repeat)
     PARSE_LENGTH_AND_CODING = -13      # Content-Length with Transfer-Encoding
-    PARSE_BAD_TRANSFER_ENCODING = -14  # chunked not last, twice, in HTTP/1.0, or an unknown coding: 400 (501 for unknown)
+    PARSE_BAD_TRANSFER_ENCODING = -14  # anything but one `chunked`, in HTTP/1.0, or where no body may be: 400
     PARSE_LINE_TOO_LONG = -15          # start line: 414
     PARSE_HEAD_TOO_LARGE = -16         # 431
     PARSE_TOO_MANY_FIELDS = -17        # 431
-    PARSE_BAD_CHUNK = -18
-    PARSE_BAD_TRAILER = -19
+    PARSE_BAD_CHUNK = -18              # what flow reports for CHUNK_ERROR
+    PARSE_BAD_TRAILER = -19            # a malformed line in the trailer section
     PARSE_BAD_CONNECTION = -20         # Connection names a field that frames the message, or is malformed
     PARSE_EXPECTATION = -21            # Expect other than 100-continue: 417
 
 cdef struct ParseLimits:
     uint32_t head                      # bytes of the whole head
-    uint32_t line                      # bytes of the start line
+    uint32_t line                      # bytes of the start line with its CRLF
     uint32_t fields                    # at most MESSAGE_FIELDS_MAX
 
+# for a new message whose bytes begin at offset 0; the table of fields is left as it is
 cdef void h1_message_init(Message *message) noexcept nogil
 cdef int h1_parse_request(Message *message, const char *base, uint32_t length, const ParseLimits *limits) noexcept nogil
 # `request_method` is the Method that is answered: HEAD and CONNECT change the framing (RFC 9112 section 6.3)
 cdef int h1_parse_response(
     Message *message, const char *base, uint32_t length, const ParseLimits *limits, int request_method
 ) noexcept nogil
-# field lines up to the empty line; fields that a trailer may not hold (framing, routing: RFC 9110 section 6.5.1) get FIELD_DROP
+# field lines up to the empty line, into a message of their own; fields that a trailer may not hold (framing, routing: RFC 9110 section 6.5.1) get FIELD_DROP
 cdef int h1_parse_trailers(Message *message, const char *base, uint32_t length, const ParseLimits *limits) noexcept nogil
 cdef int parse_error_status(int error) noexcept nogil
 cdef const char *parse_error_text(int error) noexcept nogil

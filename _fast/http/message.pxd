@@ -90,13 +90,15 @@ cdef struct Message:
     uint8_t target_form               # TargetForm
     uint32_t flags                    # MessageFlags
     uint32_t known                    # bit per FieldId seen
+    uint32_t repeated                 # bit per FieldId seen more than once (FIELD_OTHER means nothing here)
     uint32_t method_offset
     uint32_t method_length
     uint32_t target                   # request target as it came
     uint32_t target_length
-    uint32_t authority                # of an absolute target or CONNECT, else the value of Host
+    uint32_t authority                # of an absolute target or CONNECT (Host is then FIELD_DROP), else the value of Host
     uint32_t authority_length
-    uint32_t path                     # starts with "/" (or is "*"), no query; absent for CONNECT
+    uint32_t path                     # starts with "/" (or is "*"), no query; absent for CONNECT, and for OPTIONS with
+                                      # an absolute target that has neither path nor query: to be sent on as "*"
     uint32_t path_length
     uint32_t query                    # without "?"
     uint32_t query_length
@@ -109,8 +111,12 @@ cdef struct Message:
 cdef inline const char *message_at(const Message *message, uint32_t offset) noexcept nogil:
     return message.base + offset
 
+cdef inline uint32_t field_bit(int field_id) noexcept nogil:
+    """The bit of that id in `known` and `repeated`."""
+    return <uint32_t>1 << field_id
+
 cdef inline const Field *message_field(const Message *message, int field_id) noexcept nogil:
     """The first field of that id, or NULL."""
-    if not message.known & (<uint32_t>1 << field_id):
+    if not message.known & field_bit(field_id):
         return NULL
     return &message.fields[message.first[field_id]]

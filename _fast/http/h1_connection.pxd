@@ -1,0 +1,15 @@
+"""Connection options, and the fields that belong to one hop (RFC 9110 section 7.6.1, RFC 9112 section 9.3)."""
+from tulle._fast.base.types cimport uint32_t
+from tulle._fast.http.message cimport FieldId, Message, field_bit
+
+cdef enum:
+    # Fields that are never forwarded, be they named by Connection or not. `Trailer` is not among them: trailers
+    # are forwarded, and so is what announces them (RFC 9110 section 6.6.2).
+    CONNECTION_HOP_FIELDS = (
+        1 << FieldId.FIELD_CONNECTION | 1 << FieldId.FIELD_KEEP_ALIVE | 1 << FieldId.FIELD_PROXY_CONNECTION
+        | 1 << FieldId.FIELD_TE | 1 << FieldId.FIELD_TRANSFER_ENCODING | 1 << FieldId.FIELD_UPGRADE
+        | 1 << FieldId.FIELD_HTTP2_SETTINGS
+    )
+
+# Sets MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE and MESSAGE_TE_TRAILERS, and FIELD_DROP on what Connection names
+cdef int connection_parse(Message *message) noexcept nogil

@@ -1,0 +1,6 @@
+"""How long a message is (RFC 9112 section 6), and Expect, which decides when its body comes."""
+from tulle._fast.http.message cimport Message
+
+# Both set `framing` and `content_length`, once all fields are there
+cdef int framing_request(Message *message) noexcept nogil
+cdef int framing_response(Message *message, int request_method) noexcept nogil
