@@ -1,15 +1,9 @@
 """See `shared.pxd`. Called by the master to lay the block out and by workers to count."""
 from libc.string cimport memset
 
+from tulle._fast.base.atomic cimport atomic_store_release_u32, atomic_store_release_u64
 from tulle._fast.base.histogram cimport HISTOGRAM_STEPS, histogram_octave, histogram_step
 from tulle._fast.base.types cimport unlikely
-
-cdef extern from *:
-    """
-    #define tulle_store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
-    """
-    void store_release_u64 "tulle_store_release"(uint64_t *pointer, uint64_t value) noexcept nogil
-    void store_release_u32 "tulle_store_release"(uint32_t *pointer, uint32_t value) noexcept nogil
 
 cdef enum:
     PAGE = 4096
@@ -128,8 +122,8 @@ cdef Series *lane_series(
     series.route = route
     series.cluster = cluster
     series.cluster_generation = generation
-    store_release_u64(&lane.header.arena_used, offset + sizeof(Series))
-    store_release_u32(&index[slot], <uint32_t>(offset // 8))
+    atomic_store_release_u64(&lane.header.arena_used, offset + sizeof(Series))
+    atomic_store_release_u32(&index[slot], <uint32_t>(offset // 8))
     lane.header.series_count += 1
     return series
 
@@ -143,7 +137,7 @@ cdef void histogram_record(SharedHeader *shared, Lane *lane, Histogram *histogra
     if unlikely(histogram.octaves[octave] == 0):
         if arena_take(shared, lane, HISTOGRAM_STEPS * 8, &offset) == NULL:
             return
-        store_release_u64(&lane.header.arena_used, offset + HISTOGRAM_STEPS * 8)
+        atomic_store_release_u64(&lane.header.arena_used, offset + HISTOGRAM_STEPS * 8)
         histogram.octaves[octave] = <uint32_t>(offset // 8)
     steps = <uint64_t *>(<char *>lane + lane.arena + <uint64_t>histogram.octaves[octave] * 8)
     steps[histogram_step(nanoseconds, octave)] += 1

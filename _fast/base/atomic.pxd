@@ -1,0 +1,23 @@
+"""Atomic operations on shared memory, sequentially consistent unless the name says otherwise."""
+from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
+
+cdef extern from *:
+    """
+    #define tulle_fetch_add(pointer, value) __atomic_fetch_add(pointer, value, __ATOMIC_SEQ_CST)
+    #define tulle_load(pointer) __atomic_load_n(pointer, __ATOMIC_SEQ_CST)
+    #define tulle_store(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_SEQ_CST)
+    #define tulle_exchange(pointer, value) __atomic_exchange_n(pointer, value, __ATOMIC_SEQ_CST)
+    #define tulle_load_acquire(pointer) __atomic_load_n(pointer, __ATOMIC_ACQUIRE)
+    #define tulle_store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
+    """
+    int32_t atomic_fetch_add_i32 "tulle_fetch_add"(int32_t *pointer, int32_t value) noexcept nogil
+    int32_t atomic_load_i32 "tulle_load"(const int32_t *pointer) noexcept nogil
+    uint32_t atomic_load_u32 "tulle_load"(const uint32_t *pointer) noexcept nogil
+    uint64_t atomic_load_u64 "tulle_load"(const uint64_t *pointer) noexcept nogil
+    void atomic_store_u64 "tulle_store"(uint64_t *pointer, uint64_t value) noexcept nogil
+    void atomic_store_u32 "tulle_store"(uint32_t *pointer, uint32_t value) noexcept nogil
+    uint32_t atomic_exchange_u32 "tulle_exchange"(uint32_t *pointer, uint32_t value) noexcept nogil
+    uint64_t atomic_load_acquire_u64 "tulle_load_acquire"(const uint64_t *pointer) noexcept nogil
+    uint32_t atomic_load_acquire_u32 "tulle_load_acquire"(const uint32_t *pointer) noexcept nogil
+    void atomic_store_release_u64 "tulle_store_release"(uint64_t *pointer, uint64_t value) noexcept nogil
+    void atomic_store_release_u32 "tulle_store_release"(uint32_t *pointer, uint32_t value) noexcept nogil

@@ -1,0 +1,47 @@
+"""Occupancy limits of a cluster, exact over all workers, without a lock.
+
+A worker adds to its own lane and then sums the lanes, both sequentially consistent: of two that race for the last
+place at least one sees the other, so there is never one too many. Both may see each other and both step back; a
+refusal is therefore tried once more.
+"""
+from tulle._fast.base.atomic cimport atomic_fetch_add_i32, atomic_load_i32, atomic_load_u64
+from tulle._fast.base.shared cimport ClusterLine
+from tulle._fast.base.types cimport int32_t, int64_t, uint32_t, uint64_t
+
+cdef inline int64_t limit_used(const ClusterLine *lines, uint32_t lanes, int limit) noexcept nogil:
+    cdef int64_t total = 0
+    cdef uint32_t lane
+    for lane in range(lanes):
+        total += atomic_load_i32(&lines[lane].used[limit])
+    return total
+
+cdef inline bint limit_acquire(
+    ClusterLine *lines, uint32_t lane, uint32_t lanes, int limit, uint32_t maximum
+) noexcept nogil:
+    """Take a place; `maximum` 0 is no limit."""
+    cdef int trial
+    if maximum == 0:
+        lines[lane].used[limit] += 1
+        return True
+    for trial in range(2):
+        atomic_fetch_add_i32(&lines[lane].used[limit], 1)
+        if limit_used(lines, lanes, limit) <= maximum:
+            return True
+        atomic_fetch_add_i32(&lines[lane].used[limit], -1)
+    return False
+
+cdef inline void limit_release(ClusterLine *lines, uint32_t lane, int limit) noexcept nogil:
+    atomic_fetch_add_i32(&lines[lane].used[limit], -1)
+
+cdef inline int limit_oldest_lane(const ClusterLine *lines, uint32_t lanes) noexcept nogil:
+    """The lane whose first waiter has waited longest; -1 when nobody waits."""
+    cdef uint64_t oldest = 0
+    cdef uint64_t since
+    cdef uint32_t lane
+    cdef int found = -1
+    for lane in range(lanes):
+        since = atomic_load_u64(&lines[lane].oldest_waiter)
+        if since != 0 and (oldest == 0 or since < oldest):
+            oldest = since
+            found = <int>lane
+    return found
