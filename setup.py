@@ -105,7 +105,7 @@ def translate() -> list[Extension]:
     """Cython to C."""
     return cythonize(
         extensions(),
-        nthreads=JOBS,
+        nthreads=JOBS if JOBS > 1 else 0,  # 0: in this process
         quiet="-q" in sys.argv,
         force=SWITCHES_CHANGED,
         include_path=[str(ROOT)],
@@ -155,7 +155,7 @@ class BuildExtensions(build_ext):
 
 setup(
     packages=find_packages(include=["tulle", "tulle.*"]),
-    package_data={"": ["*.pxd", "py.typed"]},
+    package_data={"": ["*.pxd", "*.pyi", "py.typed"]},
     exclude_package_data={"": ["*.c", "*.pyx"]},
     ext_modules=translate_strictly() if switch("TULLE_STRICT") else translate(),
     cmdclass={"build_ext": BuildExtensions},
