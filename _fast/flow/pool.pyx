@@ -1,0 +1,306 @@
+"""See `pool.pxd`. Called by the exchange (acquire), the client side (put, closed) and the worker (wake, drain)."""
+from tulle._fast.base.atomic cimport atomic_store_u64
+from tulle._fast.base.list cimport Node, list_append, list_empty, list_init, list_prepend, list_remove
+from tulle._fast.base.shared cimport LIMIT_CONNECTIONS, LIMIT_PENDING
+from tulle._fast.base.timer cimport timer_set
+from tulle._fast.base.types cimport likely, uint32_t, uint64_t, unlikely
+from tulle._fast.flow.types cimport (
+    ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Host,
+)
+from tulle._fast.http.message cimport METHOD_DELETE, METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE
+from tulle._fast.net.conn cimport CONN_EOF, CONN_HUNG_UP, CONN_READABLE
+from tulle._fast.net.system cimport MSG_DONTWAIT, MSG_PEEK, recv, write
+from tulle._fast.policy.limits cimport limit_acquire, limit_oldest_lane, limit_release
+
+
+cdef inline Upstream *upstream_of(Node *node) noexcept nogil:
+    cdef Upstream *null = NULL
+    return <Upstream *>(<char *>node - <size_t>&null.node)
+
+
+cdef inline Attempt *attempt_of(Node *node) noexcept nogil:
+    cdef Attempt *null = NULL
+    return <Attempt *>(<char *>node - <size_t>&null.waiting)
+
+
+cdef inline void idle_remove(Upstream *upstream) noexcept nogil:
+    list_remove(&upstream.node)
+    upstream.host.idle_count -= 1
+    upstream.host.cluster.idle_count -= 1
+    upstream.host.stats.connections_idle -= 1
+
+
+# -- waiters ------------------------------------------------------------------------------------------------------------
+
+cdef void waiters_publish(Cluster *cluster) noexcept nogil:
+    """Tell the other workers since when our oldest waits."""
+    cdef uint64_t since = 0
+    if not list_empty(&cluster.waiters):
+        since = attempt_of(cluster.waiters.next).waiting_since
+    atomic_store_u64(&cluster.lines[cluster.worker.lane_index].oldest_waiter, since)
+
+
+cdef void wake_lane(Worker *worker, int lane) noexcept nogil:
+    cdef uint64_t one = 1
+    if 0 <= lane < <int>worker.wake_count:
+        write(worker.wake_fds[lane], &one, sizeof(one))
+
+
+cdef void wake_others(Worker *worker) noexcept nogil:
+    cdef uint32_t lane
+    for lane in range(worker.lanes):
+        if lane != worker.lane_index:
+            wake_lane(worker, <int>lane)
+
+
+cdef void place_freed(Cluster *cluster) noexcept nogil:
+    """A connection is gone: its place belongs to the oldest waiter of all workers."""
+    cdef Worker *worker = cluster.worker
+    cdef int lane
+    if likely(cluster.config.max_connections == 0):
+        return
+    lane = limit_oldest_lane(cluster.lines, worker.lanes)
+    if unlikely(lane >= 0):
+        wake_lane(worker, lane)
+
+
+cdef void pool_leave_queue(Attempt *attempt) noexcept nogil:
+    cdef Cluster *cluster = attempt.host.cluster
+    list_remove(&attempt.waiting)
+    cluster.waiter_count -= 1
+    limit_release(cluster.lines, cluster.worker.lane_index, LIMIT_PENDING)
+    waiters_publish(cluster)
+
+
+cdef void serve_waiters(Cluster *cluster) noexcept nogil:
+    """Connect for our waiters while there are places, as long as nobody else has waited longer."""
+    cdef Worker *worker = cluster.worker
+    cdef Attempt *attempt
+    cdef int lane
+    while not list_empty(&cluster.waiters):
+        lane = limit_oldest_lane(cluster.lines, worker.lanes)
+        if lane >= 0 and lane != <int>worker.lane_index:
+            wake_lane(worker, lane)
+            return
+        if not limit_acquire(
+            cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, cluster.config.max_connections
+        ):
+            return
+        attempt = attempt_of(cluster.waiters.next)
+        pool_leave_queue(attempt)
+        if connect_counted(attempt) != POOL_WAIT:
+            worker.hooks.attempt_failed(attempt, -1)
+
+
+# -- acquire ------------------------------------------------------------------------------------------------------------
+
+cdef inline bint method_repeats(int method) noexcept nogil:
+    """Idempotent (RFC 9110 section 9.2.2): a lost connection is made good by sending again."""
+    return (
+        method == METHOD_GET
+        or method == METHOD_HEAD
+        or method == METHOD_PUT
+        or method == METHOD_DELETE
+        or method == METHOD_OPTIONS
+        or method == METHOD_TRACE
+    )
+
+
+cdef inline bint upstream_is_quiet(Upstream *upstream) noexcept nogil:
+    """Asks the kernel, at the cost of a call, whether the host has closed or sent anything since."""
+    cdef char byte
+    return recv(upstream.conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0
+
+
+cdef Upstream *idle_take(Host *host, int method, uint64_t now) noexcept nogil:
+    cdef Upstream *upstream
+    while not list_empty(&host.idle):
+        upstream = upstream_of(host.idle.next)
+        if (
+            unlikely(upstream.conn.state & (CONN_READABLE | CONN_HUNG_UP | CONN_EOF))
+            or (upstream.expires != 0 and upstream.expires <= now)
+            or (not method_repeats(method) and not upstream_is_quiet(upstream))
+        ):
+            host.cluster.worker.hooks.close_idle(upstream)
+            continue
+        idle_remove(upstream)
+        return upstream
+    return NULL
+
+
+cdef int connect_counted(Attempt *attempt) noexcept nogil:
+    """Open a connection whose place is already taken; gives the place back when that fails at once."""
+    cdef Host *host = attempt.host
+    cdef Cluster *cluster = host.cluster
+    cdef Worker *worker = cluster.worker
+    attempt.state = ATTEMPT_CONNECTING
+    if worker.hooks.connect(worker, attempt) < 0:
+        cluster.stats.connect_failures += 1
+        host.stats.connect_failures += 1
+        limit_release(cluster.lines, worker.lane_index, LIMIT_CONNECTIONS)
+        place_freed(cluster)
+        return POOL_FAILED
+    host.connections += 1
+    host.stats.connections_active += 1
+    cluster.stats.connections_total += 1
+    worker.lane.header.upstream_total += 1
+    worker.lane.header.upstream_active += 1
+    return POOL_WAIT
+
+
+cdef bint idle_evict(Cluster *cluster, Host *wanted) noexcept nogil:
+    """Close an idle connection to another host of the cluster, the least recently used of the first found."""
+    cdef Node *node = cluster.all_hosts.next
+    cdef Host *host
+    if cluster.idle_count == 0:
+        return False
+    while node != &cluster.all_hosts:
+        host = <Host *>node
+        if host != wanted and host.idle_count > 0:
+            cluster.worker.hooks.close_idle(upstream_of(host.idle.prev))
+            return True
+        node = node.next
+    return False
+
+
+cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
+    cdef Host *host = attempt.host
+    cdef Cluster *cluster = host.cluster
+    cdef Worker *worker = cluster.worker
+    cdef uint32_t maximum = cluster.config.max_connections
+    cdef Upstream *upstream
+    if likely(not fresh):
+        upstream = idle_take(host, attempt.exchange.method, worker.loop.now)
+        if likely(upstream != NULL):
+            upstream.state = UPSTREAM_BUSY
+            upstream.attempt = attempt
+            attempt.upstream = upstream
+            attempt.state = ATTEMPT_RUNNING
+            attempt.reused = 1
+            return POOL_READY
+    if maximum == 0 or limit_oldest_lane(cluster.lines, worker.lanes) < 0:
+        if limit_acquire(cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum):
+            return connect_counted(attempt)
+        if idle_evict(cluster, host) and limit_acquire(
+            cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum
+        ):
+            return connect_counted(attempt)
+        cluster.stats.overflow[<int>LIMIT_CONNECTIONS] += 1
+    if not limit_acquire(cluster.lines, worker.lane_index, worker.lanes, LIMIT_PENDING, cluster.config.max_pending):
+        cluster.stats.overflow[<int>LIMIT_PENDING] += 1
+        return POOL_OVERFLOW
+    attempt.state = ATTEMPT_WAITING
+    attempt.waiting_since = worker.loop.now
+    list_append(&cluster.waiters, &attempt.waiting)
+    cluster.waiter_count += 1
+    waiters_publish(cluster)
+    # A place may have come free between the refusal and the notice: nobody would tell us of it
+    if limit_oldest_lane(cluster.lines, worker.lanes) == <int>worker.lane_index and limit_acquire(
+        cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum
+    ):
+        attempt = attempt_of(cluster.waiters.next)
+        pool_leave_queue(attempt)
+        return connect_first(attempt)
+    wake_others(worker)
+    return POOL_WAIT
+
+
+cdef int connect_first(Attempt *attempt) noexcept nogil:
+    """Connect for the head of the queue, who need not be the caller of `pool_acquire`."""
+    if connect_counted(attempt) != POOL_WAIT:
+        attempt.host.cluster.worker.hooks.attempt_failed(attempt, -1)
+    return POOL_WAIT
+
+
+# -- release ------------------------------------------------------------------------------------------------------------
+
+cdef void hand_over(Upstream *upstream, Attempt *attempt) noexcept nogil:
+    """A waiter of ours takes the connection as it is, whichever host it had been meant for."""
+    cdef Host *host = upstream.host
+    cdef Host *meant = attempt.host
+    pool_leave_queue(attempt)
+    if meant != host:
+        if meant.index >= 0:
+            meant.cluster.balancer.hosts[meant.index].active -= 1
+        meant.stats.requests_active -= 1
+        meant.attempts -= 1
+        host.attempts += 1
+        host.stats.requests_active += 1
+        if host.index >= 0:
+            host.cluster.balancer.hosts[host.index].active += 1
+        attempt.host = host
+    upstream.state = UPSTREAM_BUSY
+    upstream.attempt = attempt
+    attempt.upstream = upstream
+    attempt.state = ATTEMPT_RUNNING
+    attempt.reused = 1
+    host.cluster.worker.hooks.attempt_ready(attempt)
+
+
+cdef void pool_put(Upstream *upstream) noexcept nogil:
+    cdef Host *host = upstream.host
+    cdef Cluster *cluster = host.cluster
+    cdef Worker *worker = upstream.worker
+    cdef int lane
+    upstream.attempt = NULL
+    upstream.state = UPSTREAM_IDLE
+    host.idle_count += 1
+    cluster.idle_count += 1
+    host.stats.connections_idle += 1
+    list_prepend(&host.idle, &upstream.node)
+    if (
+        unlikely(worker.draining or host.index < 0)
+        or (cluster.config.pool_max_requests != 0 and upstream.requests >= cluster.config.pool_max_requests)
+        or (upstream.expires != 0 and upstream.expires <= worker.loop.now)
+    ):
+        worker.hooks.close_idle(upstream)
+        return
+    if unlikely(cluster.config.max_connections != 0):
+        lane = limit_oldest_lane(cluster.lines, worker.lanes)
+        if lane >= 0 and lane != <int>worker.lane_index:
+            worker.hooks.close_idle(upstream)
+            return
+        if not list_empty(&cluster.waiters):
+            idle_remove(upstream)
+            hand_over(upstream, attempt_of(cluster.waiters.next))
+            return
+    timer_set(&worker.loop.timers, &upstream.conn.timer, worker.loop.now + cluster.config.pool_idle_timeout)
+
+
+cdef void pool_closed(Upstream *upstream) noexcept nogil:
+    cdef Host *host = upstream.host
+    cdef Cluster *cluster = host.cluster
+    cdef Worker *worker = upstream.worker
+    if upstream.state == UPSTREAM_IDLE:
+        idle_remove(upstream)
+    host.connections -= 1
+    host.stats.connections_active -= 1
+    worker.lane.header.upstream_active -= 1
+    limit_release(cluster.lines, worker.lane_index, LIMIT_CONNECTIONS)
+    place_freed(cluster)
+
+
+cdef void pool_wake(Worker *worker) noexcept nogil:
+    cdef Node *node = worker.all_clusters.next
+    cdef Cluster *cluster
+    cdef int lane
+    while node != &worker.all_clusters:
+        cluster = <Cluster *>node
+        node = node.next
+        if cluster.config.max_connections == 0:
+            continue
+        lane = limit_oldest_lane(cluster.lines, worker.lanes)
+        if lane >= 0 and lane != <int>worker.lane_index:
+            idle_evict(cluster, NULL)
+        elif not list_empty(&cluster.waiters):
+            serve_waiters(cluster)
+
+
+cdef void pool_drain(Worker *worker) noexcept nogil:
+    cdef Node *node = worker.all_clusters.next
+    cdef Cluster *cluster
+    while node != &worker.all_clusters:
+        cluster = <Cluster *>node
+        node = node.next
+        while idle_evict(cluster, NULL):
+            pass

@@ -1,0 +1,307 @@
+"""The structures that `flow` is assembled from; their rooms hold the functions.
+
+    Worker        all there is: loop, slabs, tables, listeners, clusters            worker.pyx
+    Table         a routes and an endpoints segment, counted by reference           table.pyx
+    Cluster, Host what outlives a table: balancer, pools, queue of waiters          upstream.pyx
+    Exchange      one request and its answer, whatever protocols carry them         exchange.pyx
+    Attempt       one try to have it answered: a host, a connection, times          exchange.pyx
+    Upstream      a connection to a host                                            pool.pyx, client_h1.pyx
+    Server        a connection from a client                                        server_h1.pyx
+
+An exchange knows its two sides only through `ServerOps` and `ClientOps`. Calls go downwards: listener, server and
+client sides call the exchange, the exchange calls the pool; what must go up goes through `Hooks` or the ops.
+"""
+from tulle._fast.base.buf cimport Buf, BufPool
+from tulle._fast.base.idmap cimport IdMap
+from tulle._fast.base.list cimport Node
+from tulle._fast.base.random cimport Random
+from tulle._fast.base.shared cimport ClusterLine, ClusterStats, EndpointStats, Lane, SharedHeader
+from tulle._fast.base.slab cimport Slab
+from tulle._fast.base.timer cimport Timer
+from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from tulle._fast.http.h1_chunk cimport ChunkDecoder
+from tulle._fast.http.message cimport Message
+from tulle._fast.net.conn cimport Conn
+from tulle._fast.net.loop cimport Loop, Watch
+from tulle._fast.policy.balancer cimport BalancerState
+from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry
+
+cdef enum:
+    MAX_LANES = 256
+    SCRATCH_SIZE = 2 * 1024 * 1024 + 65536
+    HOST_TEXT = 120
+    PEER_TEXT = 64
+    TRIED_HOSTS = 4
+
+# -- tables -------------------------------------------------------------------------------------------------------------
+
+cdef struct Mapping:                   # one mapped segment
+    void *block
+    size_t size
+    uint32_t refs
+
+cdef struct Table:
+    Node node                          # in Worker.tables, oldest first
+    Mapping *routes
+    Mapping *segment
+    const Image *image
+    const Endpoints *endpoints
+    uint64_t version
+    uint64_t serial
+    uint32_t refs                      # exchanges, plus one while it is the current table
+
+# -- upstream -----------------------------------------------------------------------------------------------------------
+
+cdef struct Host:                      # one endpoint of one cluster, as this worker knows it
+    Node node                          # in Cluster.all_hosts
+    Cluster *cluster
+    EndpointStats *stats
+    Node idle                          # Upstream.node, the most recently used first
+    uint32_t idle_count
+    uint32_t connections
+    uint32_t slot
+    uint32_t generation
+    int32_t index                      # in Cluster.hosts; -1: no longer in the endpoint list
+    uint32_t attempts                  # that point here
+    uint16_t address_length
+    uint16_t text_length
+    char address[112]
+    char text[120]
+
+cdef struct Cluster:
+    Node node                          # in Worker.all_clusters
+    Worker *worker
+    uint32_t slot
+    uint32_t generation
+    ClusterLine *lines
+    ClusterStats *stats
+    ClusterEntry config                # of the newest table that was used
+    uint64_t config_version
+    uint64_t endpoints_hash
+    bint endpoints_known
+    BalancerState balancer
+    Host **hosts                       # parallel to balancer.hosts
+    Node all_hosts
+    Node waiters                       # Attempt.waiting, the oldest first
+    uint32_t waiter_count
+    uint32_t idle_count                # connections in the pools of its hosts
+
+cdef enum UpstreamState:
+    UPSTREAM_CONNECTING = 0
+    UPSTREAM_IDLE
+    UPSTREAM_BUSY
+
+cdef struct Upstream:
+    Conn conn                          # first
+    Worker *worker
+    Host *host
+    Attempt *attempt                   # NULL while idle
+    Node node                          # in Host.idle while idle
+    uint64_t expires                   # no new request after this
+    uint32_t requests                  # begun on it
+    uint8_t state                      # UpstreamState
+    uint8_t reusable                   # nothing seen that forbids another request
+    uint8_t head_done                  # the final response head has been taken
+    uint8_t framing                    # of the response body
+    uint64_t remaining                 # of a body with a length
+    ChunkDecoder chunks
+    Message *response                  # while a head or trailers are being parsed
+
+# -- exchange -----------------------------------------------------------------------------------------------------------
+
+cdef enum SendFlags:
+    SEND_HEAD = 1                      # begin with the head
+    SEND_END = 2                       # nothing follows
+
+cdef enum BodyResult:
+    BODY_MORE = 0                      # nothing now
+    BODY_DATA = 1
+    BODY_END = 2                       # no more; there may be last bytes with it
+    BODY_ERROR = -1
+    BODY_GONE = -2                     # the sender has left
+
+cdef struct ServerOps:                 # what an exchange asks of the side that the request came from
+    # the head of x.response and/or body bytes; a CONN_* result, CONN_BLOCKED: wait for exchange_server_drained
+    int (*send)(Exchange *x, uint32_t flags, const char *data, size_t length) noexcept nogil
+    int (*send_informational)(Exchange *x, const Message *message) noexcept nogil
+    int (*send_trailers)(Exchange *x, const Message *trailers) noexcept nogil
+    # the next body bytes, good until the next call: BodyResult
+    int (*read_body)(Exchange *x, const char **data, size_t *length) noexcept nogil
+    # the exchange is over and will be freed: go on to the next request, or close (`keep` 0), or cut off (`cut` 1)
+    void (*finished)(Exchange *x, bint keep, bint cut) noexcept nogil
+
+cdef struct ClientOps:                 # what an exchange asks of the side that it forwards to
+    int (*send)(Attempt *attempt, uint32_t flags, const char *data, size_t length) noexcept nogil
+    int (*send_trailers)(Attempt *attempt, const Message *trailers) noexcept nogil
+    void (*resume)(Attempt *attempt) noexcept nogil             # the other side can take more
+    void (*cancel)(Attempt *attempt) noexcept nogil             # leave the connection, which is of no more use
+
+cdef enum AttemptState:
+    ATTEMPT_NONE = 0
+    ATTEMPT_WAITING                    # for a connection to be allowed
+    ATTEMPT_CONNECTING
+    ATTEMPT_RUNNING
+
+cdef struct Attempt:
+    Exchange *exchange
+    Host *host
+    Upstream *upstream
+    const ClientOps *ops
+    Node waiting                       # in Cluster.waiters
+    uint64_t waiting_since
+    uint64_t started                   # monotonic ns, as all times here; 0: not yet
+    uint64_t connected
+    uint64_t sent                      # request head written
+    uint64_t first_byte                # response head complete
+    uint8_t state                      # AttemptState
+    uint8_t reused                     # on a connection that had carried a request before
+    uint8_t delivered                  # some of the request is with the kernel: the application may have seen it
+    uint8_t answered                   # a byte of the response was seen
+    uint8_t body_sent                  # the whole request is sent
+
+cdef enum ExchangeFlags:
+    X_REQUEST_READ = 1                 # the whole request body has been read from the server side
+    X_RESPONSE_BEGUN = 2               # a final head was sent to the client
+    X_RESPONSE_ENDED = 4               # all of the response was handed to the server side
+    X_CLIENT_BLOCKED = 8               # the upstream connection takes no more now
+    X_SERVER_BLOCKED = 16              # the downstream connection takes no more now
+    X_HOLDS_REQUEST = 32               # holds a place of LIMIT_REQUESTS
+    X_HOLDS_RETRY = 64                 # holds a place of LIMIT_RETRIES
+    X_REPLAY_LOST = 128                # body bytes were sent that are not kept: no retry
+    X_FRESH = 256                      # next try on a new connection only
+    X_RACED = 512                      # the one replay of a keep-alive race has been used
+    X_TUNNEL = 1024                    # after 101 or CONNECT: bytes both ways until both ends
+    X_KEEP_ALIVE = 2048                # the client allows another request
+    X_BACKOFF = 4096                   # the timer runs for the next try
+    X_DETACHED = 8192                  # request head and table were let go
+    X_TUNNEL_UP_DONE = 16384           # tunnel: the client has sent its FIN
+    X_TUNNEL_DOWN_DONE = 32768         # tunnel: the upstream has sent its FIN
+    X_REPLAYING = 65536                # body bytes come from the replay buffer
+    X_LOCAL_REPLY = 131072
+    X_CONNECT = 262144                 # the request is a CONNECT that the route allows
+    X_UPGRADE = 524288                 # an upgrade was asked for and passed on
+
+cdef struct Exchange:
+    Worker *worker
+    void *server                       # the server side's own structure
+    const ServerOps *server_ops
+    Table *table
+    const ListenerEntry *listener
+    const RouteEntry *route
+    Cluster *cluster
+    Message *request
+    Buf *request_buf                   # pins the bytes of the request head
+    const Message *response            # while it is being passed on
+    Attempt attempt
+    Timer timer
+    uint32_t flags                     # ExchangeFlags
+    uint32_t response_flags            # a bit per ResponseFlag
+    uint32_t listener_id
+    uint32_t route_id
+    uint16_t status                    # sent, or about to be
+    uint8_t method                     # Method
+    uint8_t attempts                   # begun so far
+    uint8_t tried_count
+    uint8_t version_minor              # of the client's HTTP/1
+    Host *tried[4]
+    const char *path                   # normalised; in the request's bytes or in path_buf
+    uint32_t path_length
+    uint32_t prefix_length
+    Buf *path_buf
+    Buf *replay                        # body bytes already sent once, kept for another try
+    Buf *replay_last
+    Buf *replay_next                   # replaying: the next one to send
+    uint32_t replay_bytes
+    uint32_t cluster_generation
+    # times, monotonic ns
+    uint64_t started                   # first byte of the request
+    uint64_t request_deadline
+    uint64_t try_deadline
+    uint64_t backoff_until
+    uint64_t last_activity
+    uint64_t idle_timeout
+    uint64_t first_byte                # of the response, passed on
+    uint64_t sent_at                   # the try that was answered: request sent
+    uint64_t connect_time              # ns it took, 0 on a reused connection
+    uint64_t wall_started              # wall clock ns
+    uint64_t bytes_received            # body bytes
+    uint64_t bytes_sent
+    uint32_t request_id_length
+    char request_id[40]
+    Host *answered_by                  # for the log; counted in Host.attempts
+    Buf *log_copy                      # what the access log needs of a detached exchange
+
+# -- the worker ---------------------------------------------------------------------------------------------------------
+
+cdef struct Listener:
+    Watch watch                        # first
+    Node node                          # in Worker.listeners
+    Worker *worker
+    uint32_t id
+    uint8_t paused
+    uint8_t closing
+
+cdef struct Server:                    # an HTTP/1 connection from a client
+    Conn conn                          # first
+    Node node                          # in Worker.servers
+    Worker *worker
+    Exchange *exchange
+    Message *message                   # while a head is being parsed
+    uint32_t listener_id
+    uint32_t requests
+    uint64_t remaining                 # of a request body with a length
+    uint64_t body_read
+    ChunkDecoder chunks
+    uint8_t framing                    # of the request body
+    uint8_t chunked_out                # the response goes out in chunks
+    uint8_t parsing                    # the head's first bytes have come
+    uint8_t closing                    # no further request
+    uint8_t lingering
+    uint8_t peer_length
+    uint8_t address_length
+    uint8_t trailers                   # the request's trailer section is next
+    uint16_t peer_port
+    char peer[64]                      # the client's address as text, made when first asked for
+    char address[28]                   # sockaddr_in or _in6
+
+cdef struct Hooks:                     # upward calls of the pool
+    int (*connect)(Worker *worker, Attempt *attempt) noexcept nogil
+    void (*close_idle)(Upstream *upstream) noexcept nogil
+    void (*attempt_ready)(Attempt *attempt) noexcept nogil
+    void (*attempt_failed)(Attempt *attempt, int flag) noexcept nogil
+
+cdef struct Worker:
+    Loop loop
+    BufPool bufs
+    Random random
+    Slab servers_slab
+    Slab upstreams_slab
+    Slab exchanges_slab
+    Slab messages_slab
+    SharedHeader *shared
+    Lane *lane
+    uint32_t lane_index
+    uint32_t lanes                     # lanes_used, read anew every turn
+    int control_fd
+    int log_fd
+    int wake_fds[256]
+    uint32_t wake_count
+    Watch control
+    Watch wake
+    Node tables
+    Table *table                       # current; NULL before the first install
+    Node listeners
+    Node servers
+    Node all_clusters
+    IdMap clusters                     # slot -> Cluster
+    IdMap hosts                        # slot -> Host
+    Hooks hooks
+    const ClientOps *client_ops
+    bint ready_sent
+    bint draining
+    bint quitting
+    uint64_t drain_deadline
+    uint64_t reported_release
+    uint64_t wall_offset               # wall clock minus monotonic, refreshed now and then
+    char *scratch                      # a head on its way out
+    char *trail                        # a second, small one: chunk sizes and ends

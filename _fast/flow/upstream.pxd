@@ -1,0 +1,15 @@
+"""Clusters and hosts as a worker keeps them, across tables: found by slot, told from a predecessor by generation.
+
+A cluster takes the settings of the newest table that a request used it under; its hosts follow the endpoint list, and
+keep their pools and counts when the list changes around them. A host that has left the list is freed when its last
+connection and attempt have gone.
+"""
+from tulle._fast.base.types cimport int32_t, uint32_t
+from tulle._fast.flow.types cimport Cluster, Exchange, Host, Table, Worker
+
+# NULL without memory, or when the slot lies outside shared memory
+cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept nogil
+# A host for the next try of an exchange, other than those already tried where there is one; NULL when none is usable
+cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil
+cdef void host_ref(Host *host) noexcept nogil
+cdef void host_unref(Host *host) noexcept nogil

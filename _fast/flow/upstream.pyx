@@ -1,0 +1,215 @@
+"""See `upstream.pxd`."""
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from tulle._fast.base.idmap cimport idmap_find, idmap_place
+from tulle._fast.base.list cimport Node, list_append, list_init, list_remove
+from tulle._fast.base.random cimport random_next
+from tulle._fast.base.shared cimport ClusterStats, EndpointStats, lane_cluster, lane_endpoint, shared_cluster_lines
+from tulle._fast.base.types cimport likely, uint64_t
+from tulle._fast.flow.types cimport HOST_TEXT, Upstream
+from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, balancer_reset
+from tulle._fast.policy.image cimport (
+    BALANCER_LEAST_REQUEST, BALANCER_RANDOM, ClusterEntry, EndpointEntry, EndpointList, image_at, image_cluster,
+    image_endpoints, image_text,
+)
+from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
+from tulle._fast.policy.lb_random cimport lb_random_pick
+from tulle._fast.policy.lb_round_robin cimport lb_round_robin_pick
+
+cdef enum:
+    PICK_TRIALS = 4
+
+
+cdef inline Upstream *upstream_of_idle(Node *node) noexcept nogil:
+    cdef Upstream *null = NULL
+    return <Upstream *>(<char *>node - <size_t>&null.node)
+
+
+# -- hosts --------------------------------------------------------------------------------------------------------------
+
+cdef void host_ref(Host *host) noexcept nogil:
+    host.attempts += 1
+
+
+cdef void host_sweep(Host *host) noexcept nogil:
+    """Free a host that nothing refers to."""
+    cdef void **place
+    if host.index >= 0 or host.attempts > 0 or host.connections > 0:
+        return
+    place = idmap_place(&host.cluster.worker.hosts, host.slot)
+    if place != NULL and place[0] == host:
+        place[0] = NULL
+    list_remove(&host.node)
+    free(host)
+
+
+cdef void host_unref(Host *host) noexcept nogil:
+    host.attempts -= 1
+    if host.index < 0:
+        host_sweep(host)
+
+
+cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *entry) noexcept nogil:
+    cdef Worker *worker = cluster.worker
+    cdef void **place
+    cdef Host *host
+    if entry.slot >= worker.shared.endpoint_capacity:
+        return NULL
+    place = idmap_place(&worker.hosts, entry.slot)
+    if place == NULL:
+        return NULL
+    host = <Host *>place[0]
+    if host != NULL and host.generation == entry.generation:
+        return host
+    host = <Host *>calloc(1, sizeof(Host))
+    if host == NULL:
+        return NULL
+    host.cluster = cluster
+    host.slot = entry.slot
+    host.generation = entry.generation
+    host.index = -1
+    host.address_length = <uint32_t>entry.address_length
+    memcpy(host.address, entry.address, entry.address_length)
+    host.text_length = entry.address_text.length if entry.address_text.length < HOST_TEXT else HOST_TEXT
+    memcpy(host.text, image_text(segment, entry.address_text), host.text_length)
+    host.stats = lane_endpoint(worker.lane, entry.slot)
+    if host.stats.generation != entry.generation:
+        memset(host.stats, 0, sizeof(EndpointStats))
+        host.stats.generation = entry.generation
+    list_init(&host.idle)
+    list_append(&cluster.all_hosts, &host.node)
+    # A predecessor in the slot lives on in its cluster's list until its connections are gone
+    place[0] = host
+    return host
+
+
+# -- clusters -----------------------------------------------------------------------------------------------------------
+
+cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const EndpointList *listed) noexcept nogil:
+    """Follow a new endpoint list: O(its length), once per change and worker, and only for clusters in use."""
+    cdef uint32_t count = listed.count
+    cdef BalancerHost *balancing = <BalancerHost *>calloc(count + 1, sizeof(BalancerHost))
+    cdef uint32_t *heap = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
+    cdef Host **hosts = <Host **>calloc(count + 1, sizeof(void *))
+    cdef const EndpointEntry *entries = <const EndpointEntry *>image_at(segment, listed.offset)
+    cdef Host *host
+    cdef Node *node
+    cdef Node *following
+    cdef uint32_t index, taken = 0
+    if balancing == NULL or heap == NULL or hosts == NULL:
+        free(balancing)
+        free(heap)
+        free(hosts)
+        return False
+    for index in range(count):
+        host = host_use(cluster, segment, &entries[index])
+        if host == NULL:
+            continue
+        hosts[taken] = host
+        balancing[taken].weight = entries[index].weight
+        balancing[taken].usable = 1
+        if host.index >= 0:
+            balancing[taken].active = cluster.balancer.hosts[host.index].active
+        taken += 1
+    node = cluster.all_hosts.next
+    while node != &cluster.all_hosts:
+        (<Host *>node).index = -1
+        node = node.next
+    for index in range(taken):
+        hosts[index].index = <int32_t>index
+    free(cluster.balancer.hosts)
+    free(cluster.balancer.heap)
+    free(cluster.hosts)
+    cluster.hosts = hosts
+    balancer_reset(&cluster.balancer, balancing, heap, taken, random_next(&cluster.worker.random))
+    cluster.endpoints_hash = listed.hash
+    cluster.endpoints_known = True
+    node = cluster.all_hosts.next
+    while node != &cluster.all_hosts:
+        following = node.next
+        host = <Host *>node
+        if host.index < 0:
+            cluster_close_idle(host)
+            host_sweep(host)
+        node = following
+    return True
+
+
+cdef void cluster_close_idle(Host *host) noexcept nogil:
+    cdef Worker *worker = host.cluster.worker
+    host.attempts += 1
+    while host.idle_count > 0:
+        worker.hooks.close_idle(upstream_of_idle(host.idle.next))
+    host.attempts -= 1
+
+
+cdef Cluster *cluster_make(Worker *worker, const ClusterEntry *entry) noexcept nogil:
+    cdef Cluster *cluster = <Cluster *>calloc(1, sizeof(Cluster))
+    if cluster == NULL:
+        return NULL
+    cluster.worker = worker
+    cluster.slot = entry.slot
+    cluster.generation = entry.generation
+    cluster.lines = shared_cluster_lines(worker.shared, entry.slot)
+    cluster.stats = lane_cluster(worker.lane, entry.slot)
+    if cluster.stats.generation != entry.generation:
+        memset(cluster.stats, 0, sizeof(ClusterStats))
+        cluster.stats.generation = entry.generation
+    list_init(&cluster.all_hosts)
+    list_init(&cluster.waiters)
+    list_append(&worker.all_clusters, &cluster.node)
+    return cluster
+
+
+cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept nogil:
+    cdef const ClusterEntry *entry = image_cluster(table.image, index)
+    cdef const EndpointList *listed = image_endpoints(table.endpoints, index)
+    cdef Cluster *cluster = <Cluster *>idmap_find(&worker.clusters, entry.slot)
+    cdef void **place
+    if cluster == NULL or cluster.generation != entry.generation:
+        if entry.slot >= worker.shared.cluster_capacity:
+            return NULL
+        place = idmap_place(&worker.clusters, entry.slot)
+        if place == NULL:
+            return NULL
+        cluster = cluster_make(worker, entry)
+        if cluster == NULL:
+            return NULL
+        place[0] = cluster
+    if cluster.config_version < table.version or cluster.config_version == 0:
+        cluster.config = entry[0]
+        cluster.config_version = table.version
+    if not likely(cluster.endpoints_known and cluster.endpoints_hash == listed.hash):
+        # An exchange under an older table does not turn the list back
+        if table == worker.table or not cluster.endpoints_known:
+            if not cluster_take_endpoints(cluster, table.endpoints, listed):
+                return NULL
+    return cluster
+
+
+cdef bint exchange_tried(const Exchange *x, const Host *host) noexcept nogil:
+    cdef uint32_t index
+    for index in range(x.tried_count):
+        if x.tried[index] == host:
+            return True
+    return False
+
+
+cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
+    cdef BalancerState *state = &cluster.balancer
+    cdef Worker *worker = cluster.worker
+    cdef int32_t index = -1
+    cdef int trial
+    for trial in range(PICK_TRIALS):
+        if cluster.config.balancer == BALANCER_LEAST_REQUEST:
+            index = lb_least_request_pick(state, &worker.random, cluster.config.choices)
+        elif cluster.config.balancer == BALANCER_RANDOM:
+            index = lb_random_pick(state, &worker.random)
+        else:
+            index = lb_round_robin_pick(state)
+        if index < 0:
+            return NULL
+        if likely(x.tried_count == 0) or state.count == 1 or not exchange_tried(x, cluster.hosts[index]):
+            break
+    return cluster.hosts[index]
