@@ -1,11 +1,11 @@
 """See `h1_chunk.pxd` for the contract.
 
-Extensions are read over and not kept (RFC 9112 section 7.1.1), but no control character passes in them: a bare CR
-or LF in a size line is where two parties come to see different chunks.
+Extensions are read over and not kept (RFC 9112 section 7.1.1), but no control character passes in them, and no white
+space between the size and what follows: in a size line two parties easily come to see different chunks.
 """
 from libc.string cimport memmove
 from tulle._fast.base.types cimport likely, uint8_t, uint32_t, uint64_t, unlikely
-from tulle._fast.http.octet cimport OCTET_HEX, octet_hex, octet_is, octet_is_space
+from tulle._fast.http.octet cimport OCTET_HEX, octet_hex, octet_is
 
 cdef enum:
     CHUNK_LINE_MAX = 512               # bytes of a size line with its extensions
@@ -14,7 +14,6 @@ cdef enum:
 cdef enum ChunkState:
     STATE_SIZE_FIRST                   # the first digit of a size line
     STATE_SIZE
-    STATE_SPACE                        # white space before an extension
     STATE_EXTENSION
     STATE_SIZE_LF
     STATE_DATA
@@ -56,15 +55,11 @@ cdef uint8_t chunk_line_octet(ChunkDecoder *decoder, uint8_t octet) noexcept nog
         if octet == c'\r':
             return STATE_SIZE_LF
         return STATE_ERROR if octet < 0x20 and octet != c'\t' or octet == 0x7f else STATE_EXTENSION
-    if likely(octet_is(octet, OCTET_HEX)) and state != STATE_SPACE:
+    if likely(octet_is(octet, OCTET_HEX)):
         return chunk_size_digit(decoder, octet)
-    if state == STATE_SIZE_FIRST:
-        return STATE_ERROR
-    if octet == c';':
-        return STATE_EXTENSION
-    if octet_is_space(octet):
-        return STATE_SPACE
-    return STATE_SIZE_LF if octet == c'\r' and state == STATE_SIZE else STATE_ERROR
+    if state == STATE_SIZE and octet == c'\r':
+        return STATE_SIZE_LF
+    return STATE_EXTENSION if state == STATE_SIZE and octet == c';' else STATE_ERROR
 
 
 cdef int chunk_decode(

@@ -29,7 +29,7 @@ cdef enum Parse:
     PARSE_HEAD_TOO_LARGE = -16         # 431
     PARSE_TOO_MANY_FIELDS = -17        # 431
     PARSE_BAD_CHUNK = -18              # what flow reports for CHUNK_ERROR
-    PARSE_BAD_TRAILER = -19            # a malformed line in the trailer section
+    PARSE_BAD_TRAILER = -19            # a malformed line in the trailer section, or a field that frames
     PARSE_BAD_CONNECTION = -20         # Connection names a field that frames the message, or is malformed
     PARSE_EXPECTATION = -21            # Expect other than 100-continue: 417
 
@@ -45,7 +45,10 @@ cdef int h1_parse_request(Message *message, const char *base, uint32_t length, c
 cdef int h1_parse_response(
     Message *message, const char *base, uint32_t length, const ParseLimits *limits, int request_method
 ) noexcept nogil
-# field lines up to the empty line, into a message of their own; fields that a trailer may not hold (framing, routing: RFC 9110 section 6.5.1) get FIELD_DROP
-cdef int h1_parse_trailers(Message *message, const char *base, uint32_t length, const ParseLimits *limits) noexcept nogil
+# field lines up to the empty line, into a message of their own; fields that a trailer section may not hold
+# (RFC 9110 section 6.5.1) get FIELD_DROP
+cdef int h1_parse_trailers(
+    Message *message, const char *base, uint32_t length, const ParseLimits *limits
+) noexcept nogil
 cdef int parse_error_status(int error) noexcept nogil
 cdef const char *parse_error_text(int error) noexcept nogil

@@ -13,7 +13,7 @@ from tulle._fast.http.field cimport field_id
 from tulle._fast.http.h1_connection cimport CONNECTION_HOP_FIELDS, connection_parse
 from tulle._fast.http.h1_framing cimport framing_request, framing_response
 from tulle._fast.http.h1_target cimport target_parse, target_settle_host
-from tulle._fast.http.h1_trailer cimport trailer_forbidden
+from tulle._fast.http.h1_trailer cimport trailer_check
 from tulle._fast.http.message cimport Field, FieldFlags, Message, Method
 from tulle._fast.http.octet cimport OCTET_DIGIT, octet_is, octet_is_space
 from tulle._fast.http.scan cimport scan_path, scan_query, scan_text, scan_token
@@ -328,17 +328,12 @@ cdef int h1_parse_response(
 cdef int h1_parse_trailers(
     Message *message, const char *base, uint32_t length, const ParseLimits *limits
 ) noexcept nogil:
-    cdef Field *field
-    cdef uint16_t index
     cdef int result
     message.base = base
     result = parse_more(parse_rest(message, length, limits), length, limits)
     if result == PARSE_DONE:
-        for index in range(message.field_count):
-            field = &message.fields[index]
-            if trailer_forbidden(field.id, base + field.name, field.name_length):
-                field.flags |= FieldFlags.FIELD_DROP
-    elif result < 0 and result != PARSE_HEAD_TOO_LARGE and result != PARSE_TOO_MANY_FIELDS:
+        return trailer_check(message)
+    if result < 0 and result != PARSE_HEAD_TOO_LARGE and result != PARSE_TOO_MANY_FIELDS:
         return PARSE_BAD_TRAILER
     return result
 

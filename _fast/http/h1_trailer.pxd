@@ -1,5 +1,6 @@
 """Which fields a trailer section may not hold (RFC 9110 section 6.5.1)."""
-from tulle._fast.base.types cimport uint32_t
+from tulle._fast.http.message cimport Message
 
-# Framing, routing, authentication, request modifiers, content format, and what we assert ourselves
-cdef bint trailer_forbidden(int name_id, const char *name, uint32_t length) noexcept nogil
+# Sets FIELD_DROP on routing, authentication, request modifiers, content format and what we assert ourselves;
+# PARSE_BAD_TRAILER when there is a field that frames a message
+cdef int trailer_check(Message *message) noexcept nogil

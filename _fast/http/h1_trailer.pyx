@@ -3,8 +3,9 @@
 A recipient may merge trailers into the header section, so a field that steers a hop or a policy must not slip in
 behind the checks that the header section went through.
 """
-from tulle._fast.base.types cimport uint8_t, uint32_t
-from tulle._fast.http.message cimport FieldId
+from tulle._fast.base.types cimport uint8_t, uint16_t, uint32_t
+from tulle._fast.http.h1_parse cimport Parse
+from tulle._fast.http.message cimport Field, FieldFlags, FieldId, Message, field_bit
 from tulle._fast.http.octet cimport octets_same
 
 cdef extern from *:
@@ -30,14 +31,25 @@ cdef extern from *:
     const uint32_t TRAILER_NAMES
 
 
-cdef bint trailer_forbidden(int name_id, const char *name, uint32_t length) noexcept nogil:
+cdef bint trailer_forbidden(const Message *message, const Field *field) noexcept nogil:
+    cdef const uint8_t *name = <const uint8_t *>message.base + field.name
     cdef uint32_t index
-    if name_id != FieldId.FIELD_OTHER:
+    if field.id != FieldId.FIELD_OTHER:
         # of the fields that have an id only this one is of no consequence
-        return name_id != FieldId.FIELD_USER_AGENT
+        return field.id != FieldId.FIELD_USER_AGENT
     for index in range(TRAILER_NAMES):
-        if trailer_forbidden_names[index].length != length:
+        if trailer_forbidden_names[index].length != field.name_length:
             continue
-        if octets_same(<const uint8_t *>name, trailer_forbidden_names[index].text, length):
+        if octets_same(name, trailer_forbidden_names[index].text, field.name_length):
             return True
     return False
+
+
+cdef int trailer_check(Message *message) noexcept nogil:
+    cdef uint16_t index
+    if message.known & (field_bit(FieldId.FIELD_CONTENT_LENGTH) | field_bit(FieldId.FIELD_TRANSFER_ENCODING)):
+        return Parse.PARSE_BAD_TRAILER
+    for index in range(message.field_count):
+        if trailer_forbidden(message, &message.fields[index]):
+            message.fields[index].flags |= FieldFlags.FIELD_DROP
+    return Parse.PARSE_DONE

@@ -95,10 +95,9 @@ cdef struct Message:
     uint32_t method_length
     uint32_t target                   # request target as it came
     uint32_t target_length
-    uint32_t authority                # of an absolute target or CONNECT (Host is then FIELD_DROP), else the value of Host
+    uint32_t authority                # of the target where it has one (Host is then FIELD_DROP), else the value of Host
     uint32_t authority_length
-    uint32_t path                     # starts with "/" (or is "*"), no query; absent for CONNECT, and for OPTIONS with
-                                      # an absolute target that has neither path nor query: to be sent on as "*"
+    uint32_t path                     # starts with "/" (or is "*"), no query; absent: CONNECT, `OPTIONS http://host`
     uint32_t path_length
     uint32_t query                    # without "?"
     uint32_t query_length
