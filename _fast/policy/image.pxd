@@ -14,6 +14,8 @@ from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64
 cdef enum:
     IMAGE_LAYOUT = 1                   # raised by one with every change of these structures
     MAX_ENDPOINT_ADDRESS = 112         # bytes of the largest sockaddr
+    MAX_PREFIX_SEGMENTS = 64           # slashes in a prefix of a path
+    MAX_HOST_LENGTH = 253              # RFC 1035 section 2.3.4, less what is not text
 
 cdef enum: # "TULLEIMG", "TULLEEND"
     IMAGE_MAGIC = 0x494D4754

@@ -1,0 +1,486 @@
+"""Writes the routes segment of a table image from a routing table (`controlplane/table.py`). See `image.pxd`.
+
+Runs in the compiling process only, with the GIL. What a lookup touches one after the other is written side by
+side: a path with its matches and its text.
+"""
+from libc.string cimport memcpy, memset
+
+from tulle._fast.base.types cimport uint16_t, uint32_t, uint64_t
+from tulle._fast.http.message cimport (
+    FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_EXPECT, FIELD_HOST, FIELD_HTTP2_SETTINGS, FIELD_KEEP_ALIVE,
+    FIELD_OTHER, FIELD_PROXY_CONNECTION, FIELD_RETRY_AFTER, FIELD_TE, FIELD_TRACEPARENT, FIELD_TRAILER,
+    FIELD_TRANSFER_ENCODING, FIELD_UPGRADE, FIELD_USER_AGENT, FIELD_VIA, FIELD_X_FORWARDED_FOR,
+    FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID,
+)
+from tulle._fast.policy.image cimport *
+from tulle._fast.policy.image_buffer cimport ImageBuffer, slot_mask
+from tulle._fast.policy.log_operator cimport *
+from tulle._fast.policy.route_hash cimport hash_of_host, hash_of_path
+
+_PROTOCOLS = {"http": PROTOCOL_HTTP, "tcp": PROTOCOL_TCP, "auto": PROTOCOL_AUTO}
+_SLASHES = {"merge": LISTENER_MERGE_SLASHES, "keep": 0, "refuse": LISTENER_REFUSE_SLASHES}
+_ESCAPED_SLASHES = {"refuse": LISTENER_REFUSE_ESCAPED_SLASH, "keep": 0, "decode": LISTENER_DECODE_ESCAPED_SLASH}
+_PREDICATES = {"present": PREDICATE_PRESENT, "exact": PREDICATE_EXACT, "regex": PREDICATE_REGEX}
+_ROUTES = {"forward": ROUTE_FORWARD, "redirect": ROUTE_REDIRECT, "response": ROUTE_RESPONSE}
+_PATH_EDITS = {"full": PATH_EDIT_FULL, "prefix": PATH_EDIT_PREFIX}
+_EDITS = {"remove": FIELD_EDIT_REMOVE, "set": FIELD_EDIT_SET, "add": FIELD_EDIT_ADD}
+_BALANCERS = {
+    "round_robin": BALANCER_ROUND_ROBIN, "least_request": BALANCER_LEAST_REQUEST, "random": BALANCER_RANDOM,
+}
+_RETRIES = {
+    "connect-failure": RETRY_CONNECT_FAILURE, "reset": RETRY_RESET, "5xx": RETRY_5XX,
+    "gateway-error": RETRY_GATEWAY_ERROR,
+}
+_LOG_FORMATS = {"off": LOG_OFF, "text": LOG_TEXT, "json": LOG_JSON}
+_FIELDS = {
+    "host": FIELD_HOST, "connection": FIELD_CONNECTION, "content-length": FIELD_CONTENT_LENGTH,
+    "transfer-encoding": FIELD_TRANSFER_ENCODING, "expect": FIELD_EXPECT, "upgrade": FIELD_UPGRADE,
+    "keep-alive": FIELD_KEEP_ALIVE, "proxy-connection": FIELD_PROXY_CONNECTION, "te": FIELD_TE,
+    "trailer": FIELD_TRAILER, "http2-settings": FIELD_HTTP2_SETTINGS, "x-forwarded-for": FIELD_X_FORWARDED_FOR,
+    "x-forwarded-proto": FIELD_X_FORWARDED_PROTO, "x-forwarded-host": FIELD_X_FORWARDED_HOST,
+    "x-request-id": FIELD_X_REQUEST_ID, "via": FIELD_VIA, "user-agent": FIELD_USER_AGENT,
+    "retry-after": FIELD_RETRY_AFTER, "traceparent": FIELD_TRACEPARENT,
+}
+OPERATORS = {
+    "": LOG_LITERAL, "START_TIME": LOG_START_TIME, "METHOD": LOG_METHOD, "PATH": LOG_PATH,
+    "ORIGINAL_PATH": LOG_ORIGINAL_PATH, "AUTHORITY": LOG_AUTHORITY, "SCHEME": LOG_SCHEME,
+    "PROTOCOL": LOG_PROTOCOL, "REQ": LOG_REQ, "REQUEST_ID": LOG_REQUEST_ID, "USER_AGENT": LOG_USER_AGENT,
+    "X_FORWARDED_FOR": LOG_X_FORWARDED_FOR, "TRACE_ID": LOG_TRACE_ID, "BYTES_RECEIVED": LOG_BYTES_RECEIVED,
+    "RESPONSE_CODE": LOG_RESPONSE_CODE, "RESPONSE_CODE_DETAILS": LOG_RESPONSE_CODE_DETAILS,
+    "RESPONSE_FLAGS": LOG_RESPONSE_FLAGS, "RESP": LOG_RESP, "BYTES_SENT": LOG_BYTES_SENT,
+    "LISTENER": LOG_LISTENER, "ROUTE_NAME": LOG_ROUTE_NAME, "UPSTREAM_CLUSTER": LOG_UPSTREAM_CLUSTER,
+    "UPSTREAM_HOST": LOG_UPSTREAM_HOST, "ATTEMPTS": LOG_ATTEMPTS,
+    "DOWNSTREAM_REMOTE_ADDRESS": LOG_DOWNSTREAM_REMOTE_ADDRESS,
+    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": LOG_DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT,
+    "DOWNSTREAM_LOCAL_ADDRESS": LOG_DOWNSTREAM_LOCAL_ADDRESS, "PRINCIPAL": LOG_PRINCIPAL,
+    "DURATION": LOG_DURATION, "DURATION_US": LOG_DURATION_US, "REQUEST_DURATION": LOG_REQUEST_DURATION,
+    "REQUEST_DURATION_US": LOG_REQUEST_DURATION_US, "RESPONSE_DURATION": LOG_RESPONSE_DURATION,
+    "FIRST_BYTE_US": LOG_FIRST_BYTE_US, "CONNECT_US": LOG_CONNECT_US,
+    "WORKER": LOG_WORKER, "HOSTNAME": LOG_HOSTNAME,
+}
+
+
+def write_routes(table, list listener_ids, list route_ids, list cluster_slots, uint64_t version, automaton):
+    """The routes segment of a `RoutingTable`.
+
+    `listener_ids` in the order of the listeners, `route_ids` in the order of the routes of all tables,
+    `cluster_slots` pairs (slot, generation) in the order of the clusters. `automaton` makes a `Dfa` of a
+    pattern: `states`, `classes`, `byte_class` (256 bytes), `transitions` (uint16 in the machine's order),
+    `accepting` (a bit a state). MemoryError when the segment would be larger than 4 GiB.
+    """
+    return RoutesWriter(table, automaton).write(listener_ids, route_ids, cluster_slots, version)
+
+
+cdef class RoutesWriter:
+    cdef ImageBuffer out
+    cdef object table
+    cdef object automaton
+    cdef dict automata                 # pattern to offset of its DfaEntry
+    cdef dict spans                    # rows that are alike and written already, to their Span
+
+    def __init__(self, table, automaton):
+        self.out = ImageBuffer()
+        self.table = table
+        self.automaton = automaton
+        self.automata = {}
+        self.spans = {}
+
+    def write(self, list listener_ids, list route_ids, list cluster_slots, uint64_t version):
+        cdef Image image
+        image.magic = IMAGE_MAGIC
+        image.layout = IMAGE_LAYOUT
+        image.version = version
+        image.flags = 0
+        self.out.reserve(sizeof(Image))
+        image.clusters = self.write_clusters(cluster_slots)
+        image.routes = self.write_routes(route_ids)
+        image.tables = self.write_tables(image.routes.offset)
+        image.listeners = self.write_listeners(listener_ids, image.tables.offset)
+        image.log_format = _LOG_FORMATS[self.table.log_format]
+        image.log_items = self.write_log_items()
+        image.size = self.out.size
+        memcpy(self.out.data, &image, sizeof(Image))
+        return self.out.finish()
+
+    # -- clusters, listeners, log ----------------------------------------------------------------------------------
+
+    cdef Span write_clusters(self, list slots) except *:
+        cdef Span span
+        cdef ClusterEntry entry
+        cdef Py_ssize_t index
+        span.count = <uint32_t>len(self.table.clusters)
+        span.offset = self.out.reserve(sizeof(ClusterEntry), span.count)
+        for index, cluster in enumerate(self.table.clusters):
+            entry.slot, entry.generation = slots[index]
+            entry.name = self.out.text(cluster.name)
+            entry.balancer = _BALANCERS[cluster.balancer]
+            entry.choices = cluster.choices
+            entry.max_connections = cluster.max_connections
+            entry.max_pending = cluster.max_pending
+            entry.max_requests = cluster.max_requests
+            entry.max_retries = cluster.max_retries
+            entry.connect_timeout = cluster.connect_timeout
+            entry.pending_timeout = cluster.pending_timeout
+            entry.pool_idle_timeout = cluster.pool_idle_timeout
+            entry.pool_max_age = cluster.pool_max_age
+            entry.pool_max_requests = cluster.pool_max_requests
+            entry.max_response_head = cluster.max_response_head
+            (<ClusterEntry *>(self.out.data + span.offset))[index] = entry
+        return span
+
+    cdef Span write_listeners(self, list ids, uint32_t tables) except *:
+        cdef Span span
+        cdef ListenerEntry entry
+        cdef Py_ssize_t index
+        span.count = <uint32_t>len(self.table.listeners)
+        span.offset = self.out.reserve(sizeof(ListenerEntry), span.count)
+        for index, listener in enumerate(self.table.listeners):
+            entry.id = ids[index]
+            entry.protocol = _PROTOCOLS[listener.protocol]
+            entry.name = self.out.text(listener.name)
+            entry.table = tables + <uint32_t>(<size_t>listener.table * sizeof(TableEntry))
+            entry.flags = _SLASHES[listener.slashes] | _ESCAPED_SLASHES[listener.escaped_slashes]
+            if listener.forwarded_headers:
+                entry.flags |= LISTENER_ADD_FORWARDED_FOR
+            if listener.request_id:
+                entry.flags |= LISTENER_ADD_REQUEST_ID
+            if listener.via:
+                entry.flags |= LISTENER_ADD_VIA
+            if listener.access_log:
+                entry.flags |= LISTENER_ACCESS_LOG
+            entry.trusted_hops = listener.trusted_hops
+            entry.max_head = listener.max_head
+            entry.max_line = listener.max_line
+            entry.max_fields = listener.max_fields
+            entry.max_connections = listener.max_connections
+            entry.max_requests = listener.max_requests
+            entry.max_body = listener.max_body
+            entry.head_timeout = listener.head_timeout
+            entry.idle_timeout = listener.idle_timeout
+            entry.via = self.out.text(listener.via)
+            (<ListenerEntry *>(self.out.data + span.offset))[index] = entry
+        return span
+
+    cdef Span write_log_items(self) except *:
+        cdef Span span
+        cdef LogItem item
+        cdef Py_ssize_t index
+        span.count = <uint32_t>len(self.table.log_items)
+        span.offset = self.out.reserve(sizeof(LogItem), span.count)
+        for index, row in enumerate(self.table.log_items):
+            item.operator = OPERATORS[row.operator]
+            item.limit = row.limit
+            item.name = self.out.text(row.name)
+            item.argument = self.out.text(row.argument)
+            item.alternative = self.out.text(row.alternative)
+            (<LogItem *>(self.out.data + span.offset))[index] = item
+        return span
+
+    # -- routes ----------------------------------------------------------------------------------------------------
+
+    cdef Span write_routes(self, list ids) except *:
+        cdef Span span
+        cdef uint32_t index = 0
+        span.count = <uint32_t>len(ids)
+        span.offset = self.out.reserve(sizeof(RouteEntry), span.count)
+        for table in self.table.tables:
+            for route in table.routes:
+                self.write_route(route, <uint32_t>ids[index], span.offset + index * <uint32_t>sizeof(RouteEntry))
+                index += 1
+        return span
+
+    cdef int write_route(self, route, uint32_t identity, uint32_t offset) except -1:
+        cdef RouteEntry entry
+        memset(&entry, 0, sizeof(RouteEntry))
+        entry.id = identity
+        entry.kind = _ROUTES[route.kind]
+        entry.name = self.out.text(route.name)
+        if route.connect:
+            entry.flags |= ROUTE_ALLOW_CONNECT
+        if route.upgrade:
+            entry.flags |= ROUTE_ALLOW_UPGRADE
+        entry.backends = self.write_backends(route.backends, &entry.total_weight)
+        entry.request_timeout = route.request_timeout
+        entry.try_timeout = route.try_timeout
+        entry.idle_timeout = route.idle_timeout
+        if route.retry is not None:
+            self.fill_retry(&entry, route.retry)
+        if route.target is not None:
+            self.fill_target(&entry, route.target)
+        entry.status = route.status
+        if route.response is not None:
+            entry.body = self.out.text(route.response.body)
+            entry.content_type = self.out.text(route.response.content_type)
+        entry.request_edits = self.write_edits(route.request_edits)
+        entry.response_edits = self.write_edits(route.response_edits)
+        (<RouteEntry *>(self.out.data + offset))[0] = entry
+        return 0
+
+    cdef int fill_retry(self, RouteEntry *entry, retry) except -1:
+        entry.retry_attempts = retry.attempts
+        for reason in retry.on:
+            entry.retry_on |= <uint32_t>_RETRIES[reason]
+        if retry.statuses:
+            entry.retry_on |= RETRY_STATUSES
+            entry.retry_statuses = self.write_statuses(retry.statuses)
+        entry.retry_base = retry.base
+        entry.retry_max = retry.longest
+        entry.replay_bytes = retry.replay_bytes
+        if retry.unsafe_methods:
+            entry.flags |= ROUTE_RETRY_UNSAFE
+        return 0
+
+    cdef int fill_target(self, RouteEntry *entry, target) except -1:
+        entry.scheme_value = self.out.text(target.scheme)
+        entry.host_value = self.out.text(target.hostname)
+        entry.port_value = target.port
+        if target.hostname and entry.kind == ROUTE_FORWARD:
+            entry.flags |= ROUTE_REWRITE_HOST
+        if target.path is not None:
+            entry.path_edit = _PATH_EDITS[target.path.kind]
+            entry.path_value = self.out.text(target.path.value)
+        return 0
+
+    cdef Span write_backends(self, tuple rows, uint32_t *total) except *:
+        cdef Span span
+        cdef BackendEntry *entry
+        cdef Py_ssize_t index
+        total[0] = 0
+        if not rows:
+            return Span(0, 0)
+        span.count = <uint32_t>len(rows)
+        span.offset = self.out.reserve(sizeof(BackendEntry), span.count)
+        entry = <BackendEntry *>(self.out.data + span.offset)
+        for index, row in enumerate(rows):
+            total[0] += <uint32_t>row.weight
+            entry[index].cluster = row.cluster
+            entry[index].weight_until = total[0]
+        return span
+
+    cdef Span write_statuses(self, tuple statuses) except *:
+        cdef Span span
+        cdef Py_ssize_t index
+        span.count = <uint32_t>len(statuses)
+        span.offset = self.out.reserve(sizeof(uint16_t), span.count)
+        for index, status in enumerate(statuses):
+            (<uint16_t *>(self.out.data + span.offset))[index] = status
+        return span
+
+    cdef Span write_edits(self, tuple rows) except *:
+        cdef Span span
+        cdef FieldEdit edit
+        cdef Py_ssize_t index
+        if not rows:
+            return Span(0, 0)
+        known = self.spans.get(rows)
+        if known is not None:
+            return Span(known[0], known[1])
+        span.count = <uint32_t>len(rows)
+        span.offset = self.out.reserve(sizeof(FieldEdit), span.count)
+        for index, row in enumerate(rows):
+            edit.kind = _EDITS[row.kind]
+            edit.id = _FIELDS.get(row.name.lower(), FIELD_OTHER)
+            edit.name = self.out.text(row.name)
+            edit.value = self.out.text(row.value)
+            (<FieldEdit *>(self.out.data + span.offset))[index] = edit
+        self.spans[rows] = (span.offset, span.count)
+        return span
+
+    # -- tables: hosts, paths, matches -----------------------------------------------------------------------------
+
+    cdef Span write_tables(self, uint32_t route_offset) except *:
+        cdef Span span
+        cdef TableEntry entry
+        cdef Py_ssize_t index
+        span.count = <uint32_t>len(self.table.tables)
+        span.offset = self.out.reserve(sizeof(TableEntry), span.count)
+        for index, table in enumerate(self.table.tables):
+            memset(&entry, 0, sizeof(TableEntry))
+            entry.name = self.out.text(table.name)
+            self.fill_hosts(&entry, self.candidates_of(table, route_offset))
+            (<TableEntry *>(self.out.data + span.offset))[index] = entry
+            route_offset += <uint32_t>(len(table.routes) * sizeof(RouteEntry))
+        return span
+
+    cdef dict candidates_of(self, table, uint32_t route_offset):
+        """Host to {(kind, path): candidates}; a candidate begins with what precedence is decided by."""
+        cdef dict hosts = {}
+        cdef dict paths
+        cdef uint32_t index
+        cdef Span headers, queries
+        for route in table.routes:
+            hostnames = route.hostnames or ("",)
+            for index, match in enumerate(route.matches):
+                headers = self.write_predicates(match.headers)
+                queries = self.write_predicates(match.queries)
+                candidate = (
+                    not match.method, -<int>headers.count, -<int>queries.count,
+                    match.method, headers.offset, queries.offset, route_offset, index,
+                )
+                for hostname in hostnames:
+                    paths = hosts.get(hostname)
+                    if paths is None:
+                        paths = hosts[hostname] = {}
+                    key = (match.kind, match.path)
+                    others = paths.get(key)
+                    if others is None:
+                        paths[key] = [candidate]
+                    else:
+                        others.append(candidate)
+            route_offset += <uint32_t>sizeof(RouteEntry)
+        return hosts
+
+    cdef Span write_predicates(self, tuple rows) except *:
+        cdef Span span
+        cdef PredicateEntry entry
+        cdef Py_ssize_t index
+        if not rows:
+            return Span(0, 0)
+        known = self.spans.get(rows)
+        if known is not None:
+            return Span(known[0], known[1])
+        span.count = <uint32_t>len(rows)
+        span.offset = self.out.reserve(sizeof(PredicateEntry), span.count)
+        for index, row in enumerate(rows):
+            entry.name = self.out.text(row.name)
+            entry.value = self.out.text(row.value)
+            entry.kind = _PREDICATES[row.kind]
+            entry.dfa = self.write_automaton(row.value) if entry.kind == PREDICATE_REGEX else 0
+            (<PredicateEntry *>(self.out.data + span.offset))[index] = entry
+        self.spans[rows] = (span.offset, span.count)
+        return span
+
+    cdef int fill_hosts(self, TableEntry *entry, dict hosts) except -1:
+        cdef list exact = [name for name in hosts if name and not name.startswith("*.")]
+        cdef list wildcards = [name for name in hosts if name.startswith("*.")]
+        if exact:
+            entry.host_mask = slot_mask(len(exact))
+            entry.hosts = self.write_hosts(exact, entry.host_mask, hosts, 0)
+        if wildcards:
+            entry.wildcard_mask = slot_mask(len(wildcards))
+            entry.wildcards = self.write_hosts(wildcards, entry.wildcard_mask, hosts, 1)
+            entry.wildcard_labels = max([name.count(".") for name in wildcards])
+        if "" in hosts:
+            entry.any_host = self.write_host("", hosts[""])
+        return 0
+
+    cdef uint32_t write_hosts(self, list names, uint32_t mask, dict hosts, int cut) except? 0:
+        """Their table; `cut` is what a name has before its key."""
+        cdef uint32_t slots = self.out.reserve(sizeof(HostSlot), <size_t>mask + 1)
+        cdef uint32_t offset
+        cdef bytes key
+        for name in names:
+            key = name[cut:].encode()
+            offset = self.write_host(name[cut:], hosts[name])
+            self.out.put_slot(slots, mask, hash_of_host(key, <uint32_t>len(key)), offset)
+        return slots
+
+    cdef uint32_t write_host(self, str key, dict paths) except? 0:
+        cdef HostEntry entry
+        cdef uint32_t offset = self.out.reserve(sizeof(HostEntry))
+        cdef uint32_t path_offset
+        cdef bytes path
+        cdef size_t hashed = 0
+        cdef list patterns = []
+        memset(&entry, 0, sizeof(HostEntry))
+        entry.name = self.out.text(key)
+        for kind, text in paths:
+            if kind == "regex":
+                patterns.append(text)
+            elif kind == "exact" or text:
+                hashed += 1
+        if hashed:
+            entry.path_mask = slot_mask(hashed)
+            entry.paths = self.out.reserve(sizeof(PathSlot), <size_t>entry.path_mask + 1)
+        for (kind, text), candidates in paths.items():
+            if kind == "regex":
+                continue
+            path = text.encode()
+            path_offset = self.write_path(path, PATH_EXACT if kind == "exact" else PATH_PREFIX, candidates)
+            if kind == "prefix" and not path:
+                entry.root = path_offset
+                continue
+            entry.flags |= HOST_HAS_EXACT if kind == "exact" else HOST_HAS_PREFIX
+            if kind == "prefix":
+                entry.max_segments = max(entry.max_segments, <uint32_t>path.count(b"/"))
+            self.out.put_slot(
+                entry.paths, entry.path_mask, hash_of_path(path, <uint32_t>len(path), kind == "exact"), path_offset
+            )
+        if patterns:
+            entry.patterns = self.write_patterns(patterns, paths)
+        (<HostEntry *>(self.out.data + offset))[0] = entry
+        return offset
+
+    cdef uint32_t write_path(self, bytes path, uint32_t kind, list candidates) except? 0:
+        cdef uint32_t matches = <uint32_t>len(candidates)
+        cdef uint32_t offset = self.out.reserve(
+            sizeof(PathEntry) + matches * sizeof(MatchEntry) + <size_t>len(path)
+        )
+        cdef PathEntry *entry = <PathEntry *>(self.out.data + offset)
+        entry.kind = kind
+        entry.matches = Span(offset + <uint32_t>sizeof(PathEntry), matches)
+        entry.path = Text(entry.matches.offset + matches * <uint32_t>sizeof(MatchEntry), <uint32_t>len(path))
+        memcpy(self.out.data + entry.path.offset, <const char *>path, len(path))
+        self.fill_matches(entry.matches.offset, candidates)
+        return offset
+
+    cdef Span write_patterns(self, list patterns, dict paths) except *:
+        cdef Span span
+        cdef PatternEntry entry
+        cdef Py_ssize_t index
+        memset(&entry, 0, sizeof(PatternEntry))
+        span.count = <uint32_t>len(patterns)
+        span.offset = self.out.reserve(sizeof(PatternEntry), span.count)
+        for index, pattern in enumerate(patterns):
+            candidates = paths["regex", pattern]
+            entry.dfa = self.write_automaton(pattern)
+            entry.pattern = self.out.text(pattern)
+            entry.matches.count = <uint32_t>len(candidates)
+            entry.matches.offset = self.out.reserve(sizeof(MatchEntry), entry.matches.count)
+            self.fill_matches(entry.matches.offset, candidates)
+            (<PatternEntry *>(self.out.data + span.offset))[index] = entry
+        return span
+
+    cdef int fill_matches(self, uint32_t offset, list candidates) except -1:
+        """In order of precedence; equals stay in the order of the file."""
+        cdef MatchEntry entry
+        cdef int headers, queries
+        cdef Py_ssize_t position
+        if len(candidates) > 1:
+            candidates.sort(key=precedence)
+        for position, candidate in enumerate(candidates):
+            _, headers, queries, method, *offsets = candidate
+            entry.headers.offset, entry.queries.offset, entry.route, entry.index = offsets
+            entry.headers.count = -headers
+            entry.queries.count = -queries
+            entry.method = self.out.text(method)
+            (<MatchEntry *>(self.out.data + offset))[position] = entry
+        return 0
+
+    cdef uint32_t write_automaton(self, str pattern) except? 0:
+        cdef DfaEntry entry
+        cdef bytes byte_class, transitions, accepting
+        cdef uint32_t offset
+        known = self.automata.get(pattern)
+        if known is not None:
+            return known
+        dfa = self.automaton(pattern)
+        byte_class, transitions, accepting = dfa.byte_class, dfa.transitions, dfa.accepting
+        entry.states = dfa.states
+        entry.classes = dfa.classes
+        if (
+            len(byte_class) != 256 or len(transitions) != 2 * entry.states * entry.classes
+            or len(accepting) != (entry.states + 7) // 8
+        ):
+            raise ValueError(f"the automaton of {pattern!r} is malformed")
+        memcpy(entry.byte_class, <const char *>byte_class, 256)
+        entry.transitions = self.out.raw(transitions, len(transitions))
+        entry.accepting = self.out.raw(accepting, len(accepting))
+        offset = self.out.raw(<const char *>&entry, sizeof(DfaEntry))
+        self.automata[pattern] = offset
+        return offset
+
+
+def precedence(candidate):
+    """Method before none, then more headers, then more query parameters (Gateway API HTTPRouteRule)."""
+    return candidate[:3]

@@ -1,0 +1,209 @@
+"""A configuration to what a proxy runs by: settings for the master, a table image for the workers.
+
+Text -> model -> validation -> routing table -> two segments of a table image, each in a sealed memfd. It is
+taken whole or refused whole. Meant for a process that leaves when it is done: it needs memory.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+from tulle._fast.policy.image_writer import write_routes
+
+from tulle.controlplane.load import load_config
+from tulle.controlplane.model import AccessLog, Config
+from tulle.controlplane.names import NameTable, decode_names, encode_names
+from tulle.controlplane.problems import ConfigError, Problem
+from tulle.controlplane.resolve import Resolved, endpoints_segment, names_to_resolve
+from tulle.controlplane.table import RoutingTable, decode_table, encode_table
+from tulle.controlplane.tabulate import tabulate
+from tulle.controlplane.units import nanoseconds
+from tulle.controlplane.validate import check_model
+
+ConfigSource = Path | Config
+
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+
+
+class ListenerSettings(Struct, frozen=True):
+    """A socket that the master has to listen on. `max_connections` 0 is without limit."""
+
+    id: int
+    name: str
+    address: str
+    protocol: str
+    max_connections: int
+
+
+class EndpointName(Struct, frozen=True):
+    """An endpoint given by name: what the master resolves, and refreshes."""
+
+    cluster: str
+    endpoint: int  # index in the cluster, in the order of the file
+    host: str
+    port: int
+
+    @property
+    def key(self) -> str:
+        """What the `resolved` argument calls it."""
+        return f"{self.host}:{self.port}"
+
+
+class Settings(Struct, frozen=True):
+    """What the master needs to know. Durations are nanoseconds."""
+
+    workers: int | None
+    drain_timeout: int
+    upgrade_drain_timeout: int
+    runtime_dir: str | None
+    admin_address: str | None
+    access_log: AccessLog
+    histogram_buckets: tuple[int, ...]
+    listeners: tuple[ListenerSettings, ...]
+    endpoint_names: tuple[EndpointName, ...]
+
+
+class CompileResult(Struct, frozen=True):
+    """What came of a compile; without errors all of it is there. Can be sent as MessagePack."""
+
+    ok: bool
+    version: int
+    serial: int = 0
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    names: bytes = b""  # a NameTable, for the next compile
+    table: bytes = b""  # a RoutingTable
+    settings: Settings | None = None
+
+
+class Compiled(NamedTuple):
+    """A result and its memfds, -1 when it is not ok. The caller closes them."""
+
+    result: CompileResult
+    routes_fd: int
+    endpoints_fd: int
+
+
+class EndpointsResult(NamedTuple):
+    """A new endpoints segment and the names that go with it."""
+
+    names: bytes
+    serial: int
+    endpoints_fd: int
+
+
+def compile_config(
+    source: ConfigSource, previous: bytes | None, version: int, resolved: Resolved | None = None
+) -> Compiled:
+    """Compile a file (`.yaml`, `.yml`, `.toml`, `.json`) or a model.
+
+    `previous` is `names` of the last result that is in use; `version` goes into the image; `resolved` gives
+    the IP addresses of endpoint names ("host:port"), and names that are not in it have no endpoint yet.
+    Errors of the config are in the result; OSError is left for what goes wrong with memory.
+    """
+    try:
+        config, warnings = (
+            (source, check_model(source)) if isinstance(source, Config) else load_config(source)
+        )
+    except ConfigError as error:
+        return Compiled(CompileResult(ok=False, version=version, errors=tuple(error.problems)), -1, -1)
+    table = tabulate(config)
+    names = decode_names(previous)
+    names.serial += 1
+    listener_ids = names.listeners.assign(listener.name for listener in table.listeners)
+    routes = _routes_segment(table, names, listener_ids, version)
+    endpoints = endpoints_segment(table, names, resolved or {}, version)
+    result = CompileResult(
+        ok=True,
+        version=version,
+        serial=names.serial,
+        warnings=tuple(warnings),
+        names=encode_names(names),
+        table=encode_table(table),
+        settings=_settings(config, table, listener_ids),
+    )
+    routes_fd = sealed_memfd("tulle-routes", routes)
+    try:
+        return Compiled(result, routes_fd, sealed_memfd("tulle-endpoints", endpoints))
+    except OSError:
+        os.close(routes_fd)
+        raise
+
+
+def compile_endpoints(table: bytes, previous: bytes, version: int, resolved: Resolved) -> EndpointsResult:
+    """Only the endpoints segment again, for new addresses.
+
+    `table` and `version` are those of the routes segment in use, `previous` the `names` of the last result.
+    """
+    names = decode_names(previous)
+    names.serial += 1
+    segment = endpoints_segment(decode_table(table), names, resolved, version)
+    return EndpointsResult(encode_names(names), names.serial, sealed_memfd("tulle-endpoints", segment))
+
+
+def release_names(names: bytes, serial: int) -> bytes:
+    """The name table after every worker has let go of what was compiled before `serial`."""
+    decoded = decode_names(names)
+    decoded.release(serial)
+    return encode_names(decoded)
+
+
+def sealed_memfd(name: str, content: bytes | bytearray) -> int:
+    """A memfd with exactly this content, which nobody can change any more."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(fd, left) :]
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _routes_segment(
+    table: RoutingTable, names: NameTable, listener_ids: list[int], version: int
+) -> bytearray:
+    route_ids = names.routes.assign(
+        f"{group.name} {route.name}" for group in table.tables for route in group.routes
+    )
+    slots = names.clusters.assign((cluster.name for cluster in table.clusters), names.serial)
+    segment: bytearray = write_routes(table, listener_ids, route_ids, slots, version, _automaton)
+    return segment
+
+
+def _automaton(pattern: str) -> Any:
+    """The automaton of a pattern; its compiler is loaded only for a config that has one."""
+    from tulle.controlplane.regex import compile_pattern
+
+    return compile_pattern(pattern)
+
+
+def _settings(config: Config, table: RoutingTable, listener_ids: Iterable[int]) -> Settings:
+    return Settings(
+        workers=config.workers,
+        drain_timeout=nanoseconds(config.drain_timeout),
+        upgrade_drain_timeout=nanoseconds(config.upgrade_drain_timeout),
+        runtime_dir=config.runtime_dir,
+        admin_address=config.admin.address if config.admin else None,
+        access_log=config.access_log,
+        histogram_buckets=tuple(nanoseconds(bound) for bound in config.stats.histogram_buckets),
+        listeners=tuple(
+            ListenerSettings(identity, row.name, row.address, row.protocol, row.max_connections)
+            for identity, row in zip(listener_ids, table.listeners, strict=True)
+        ),
+        endpoint_names=tuple(EndpointName(*found) for found in names_to_resolve(table)),
+    )
+
+
+def encode_result(result: CompileResult) -> bytes:
+    return msgspec.msgpack.encode(result)
+
+
+def decode_result(encoded: bytes) -> CompileResult:
+    return msgspec.msgpack.decode(encoded, type=CompileResult)

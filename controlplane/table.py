@@ -1,0 +1,184 @@
+"""The routing table: a validated configuration with every default filled in and every reference resolved.
+
+This is what a proxy serves by: kept on disk as the last good one, shown by `/config_dump`, sent by a control
+plane. Its form on the wire is MessagePack; the structs are arrays there, so fields may only be added at the
+end, with a default. It holds nothing that is private to one proxy: no ids, no slots, no resolved addresses.
+
+Durations are nanoseconds, sizes are bytes; 0 is without limit, an empty text is absent.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+PathKind = Literal["exact", "prefix", "regex"]
+PredicateKind = Literal["present", "exact", "regex"]
+EditKind = Literal["remove", "set", "add"]
+
+
+class _Row(Struct, array_like=True, frozen=True, gc=False):
+    """What all rows share: arrays on the wire, never changed once made."""
+
+
+class PredicateRow(_Row, frozen=True):
+    name: str  # of a header: in lower case
+    kind: PredicateKind
+    value: str = ""
+
+
+class MatchRow(_Row, frozen=True):
+    kind: PathKind = "prefix"
+    path: str = ""  # in normal form; of a prefix: without a trailing slash, so that "" is the prefix "/"
+    method: str = ""
+    headers: tuple[PredicateRow, ...] = ()
+    queries: tuple[PredicateRow, ...] = ()
+
+
+class BackendRow(_Row, frozen=True):
+    cluster: int  # index into RoutingTable.clusters
+    weight: int
+
+
+class EditRow(_Row, frozen=True):
+    kind: EditKind
+    name: str
+    value: str = ""
+
+
+class PathEditRow(_Row, frozen=True):
+    kind: Literal["full", "prefix"]
+    value: str  # of a prefix: without a trailing slash
+
+
+class RetryRow(_Row, frozen=True):
+    attempts: int  # after the first
+    on: tuple[str, ...]  # connect-failure, reset, 5xx, gateway-error
+    statuses: tuple[int, ...]
+    base: int
+    longest: int
+    unsafe_methods: bool
+    replay_bytes: int
+
+
+class TargetRow(_Row, frozen=True):
+    """What a rewrite or a redirect changes."""
+
+    scheme: str = ""
+    hostname: str = ""
+    port: int = 0
+    path: PathEditRow | None = None
+
+
+class ResponseRow(_Row, frozen=True):
+    body: str
+    content_type: str
+
+
+class RouteRow(_Row, frozen=True):
+    name: str
+    kind: Literal["forward", "redirect", "response"]
+    hostnames: tuple[str, ...] = ()  # in lower case; none: any
+    matches: tuple[MatchRow, ...] = ()  # at least one
+    backends: tuple[BackendRow, ...] = ()  # only those with a weight
+    request_timeout: int = 0
+    try_timeout: int = 0
+    idle_timeout: int = 0
+    retry: RetryRow | None = None
+    target: TargetRow | None = None
+    status: int = 0
+    response: ResponseRow | None = None
+    request_edits: tuple[EditRow, ...] = ()
+    response_edits: tuple[EditRow, ...] = ()
+    upgrade: bool = True
+    connect: bool = False
+
+
+class TableRow(_Row, frozen=True):
+    name: str
+    routes: tuple[RouteRow, ...]
+
+
+class ListenerRow(_Row, frozen=True):
+    name: str
+    address: str
+    protocol: Literal["http", "tcp", "auto"]
+    table: int  # index into RoutingTable.tables
+    trusted_hops: int
+    max_connections: int
+    max_requests: int
+    max_head: int
+    max_line: int
+    max_fields: int
+    max_body: int
+    head_timeout: int
+    idle_timeout: int
+    slashes: Literal["merge", "keep", "refuse"]
+    escaped_slashes: Literal["refuse", "keep", "decode"]
+    forwarded_headers: bool
+    request_id: bool
+    via: str
+    access_log: bool
+
+
+class EndpointRow(_Row, frozen=True):
+    address: str
+    weight: int
+    zone: str
+
+
+class ClusterRow(_Row, frozen=True):
+    name: str
+    endpoints: tuple[EndpointRow, ...]
+    balancer: Literal["round_robin", "least_request", "random"]
+    choices: int
+    connect_timeout: int
+    pending_timeout: int
+    max_connections: int
+    max_pending: int
+    max_requests: int
+    max_retries: int
+    pool_idle_timeout: int
+    pool_max_requests: int
+    pool_max_age: int
+    max_response_head: int
+
+
+class LogItemRow(_Row, frozen=True):
+    """One part of a log line; the operators are those of `log_format`."""
+
+    operator: str  # "" for a literal text
+    name: str = ""  # the literal text, or the JSON key
+    argument: str = ""
+    alternative: str = ""
+    limit: int = 0
+
+
+class RoutingTable(_Row, frozen=True):
+    listeners: tuple[ListenerRow, ...]
+    tables: tuple[TableRow, ...]
+    clusters: tuple[ClusterRow, ...]
+    log_format: Literal["json", "text", "off"]
+    log_items: tuple[LogItemRow, ...]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(RoutingTable)
+
+
+def encode_table(table: RoutingTable) -> bytes:
+    return _ENCODER.encode(table)
+
+
+def decode_table(encoded: bytes) -> RoutingTable:
+    """ValueError (msgspec's) when these bytes are no routing table."""
+    return _DECODER.decode(encoded)
+
+
+def readable(row: Any) -> Any:
+    """Rows as dicts with the names of their fields, for people and for JSON."""
+    if isinstance(row, Struct):
+        return {name: readable(getattr(row, name)) for name in row.__struct_fields__}
+    if isinstance(row, (tuple, list)):
+        return [readable(item) for item in row]
+    return row
