@@ -1,4 +1,4 @@
-"""`python -m bench.load --port P ...`: our own load, in the foreground; at its end one line of JSON on stdout.
+"""`python -m bench.load --port P ...`: our own load, in the foreground; one line of JSON at its end.
 
 With `--hold` the connections stay open after that line until stdin ends.
 """

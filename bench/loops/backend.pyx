@@ -18,9 +18,9 @@ from libc.stdlib cimport calloc, free, malloc, strtoull
 from libc.string cimport memcmp, memcpy, strlen
 
 from bench.loops.system cimport (
-    EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EVENTS_AT_ONCE, MSG_MORE, MSG_NOSIGNAL, SOCK_CLOEXEC,
-    SOCK_NONBLOCK, accept4, close, epoll_create1, epoll_event, epoll_wait, every, fired, memmem, now, recv, send,
-    send_at_once, strncasecmp, watch,
+    ALL_EDGES, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP, EVENTS_AT_ONCE, MSG_MORE, MSG_NOSIGNAL,
+    SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close, epoll_create1, epoll_event, epoll_wait, every, fired,
+    memmem, now, recv, send, send_at_once, strncasecmp, watch,
 )
 
 cdef enum:
@@ -117,7 +117,9 @@ cdef Outcome answer_with(Backend *backend, Connection *connection, const char *t
     return write_answer(backend, connection)
 
 
-cdef Outcome answer_head(Backend *backend, Connection *connection, const char *head, size_t size) noexcept nogil:
+cdef Outcome answer_head(
+    Backend *backend, Connection *connection, const char *head, size_t size,
+) noexcept nogil:
     """Answer the request whose head is at `head`; a request with a body is answered after the body."""
     cdef const char *field
     if memmem(head, size, b"onnection: close\r\n", 18) != NULL:
@@ -234,7 +236,7 @@ cdef void accept_all(Backend *backend) noexcept nogil:
         connection.index = backend.count
         backend.connections[backend.count] = connection
         backend.count += 1
-        if watch(backend.epoll, fd, connection, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0:
+        if watch(backend.epoll, fd, connection, ALL_EDGES) < 0:
             close_connection(backend, connection)
 
 
@@ -305,7 +307,8 @@ def run(int listener, double close_rate) -> None:
         raise OSError(errno, "the backend could not set up its loop")
     if close_rate > 0:
         backend.close_timer = every(<uint64_t>(1e9 / close_rate))
-        if backend.close_timer < 0 or watch(backend.epoll, backend.close_timer, &backend.close_timer, EPOLLIN) < 0:
+        if (backend.close_timer < 0
+                or watch(backend.epoll, backend.close_timer, &backend.close_timer, EPOLLIN) < 0):
             raise OSError(errno, "the backend could not set up its timer")
     with nogil:
         serve(backend)

@@ -1,8 +1,8 @@
 """A load generator for what wrk cannot do: a fixed rate, uploads, many paths, connections that are only held.
 
-Closed loop: each connection sends its next request when the answer to the last has arrived. At a fixed rate: requests
-fall due at even times whatever the proxy does, and latency counts from the time that a request fell due,
-so that a stall is charged to every request that it delayed.
+Closed loop: each connection sends its next request when the answer to the last has arrived. At a fixed
+rate: requests fall due at even times whatever the proxy does, and latency counts from the time that a
+request fell due, so that a stall is charged to every request that it delayed.
 
 Invariants: a connection with `fd < 0` is shut; `waiting` holds exactly the open or shut connections that
 have no request (fixed rate only); each request ends once, as answered or as one kind of failure. Answers must
@@ -11,11 +11,12 @@ have a Content-Length, which is all that the bench's backend and the proxies in 
 from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, strtoull
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from bench.loops.system cimport (
-    EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EVENTS_AT_ONCE, MSG_NOSIGNAL, close, connect_loopback,
-    epoll_create1, epoll_event, epoll_wait, every, fired, memmem, now, recv, send, strncasecmp, watch,
+    ALL_EDGES, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EVENTS_AT_ONCE, MSG_NOSIGNAL, close,
+    connect_loopback, epoll_create1, epoll_event, epoll_wait, every, fired, memmem, now, recv, send,
+    strncasecmp, watch,
 )
 
 cdef enum:
@@ -141,7 +142,7 @@ cdef void write_request(Load *load, Connection *connection) noexcept nogil:
             if sent > 0:
                 connection.body_sent += <uint64_t>sent
         if sent < 0:
-            if errno != EAGAIN and not connection.hangup:     # with a hang-up, an answer may still be readable
+            if errno != EAGAIN and not connection.hangup:     # after a hang-up an answer may be readable
                 fail(load, connection, RESET if connection.connected else CONNECT)
             return
         connection.connected = True
@@ -165,8 +166,7 @@ cdef void begin(Load *load, Connection *connection, uint64_t began) noexcept nog
         connection.connected = False
         connection.hangup = False
         connection.fd = connect_loopback(load.port)
-        if connection.fd < 0 or watch(load.epoll, connection.fd, connection,
-                                      EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0:
+        if connection.fd < 0 or watch(load.epoll, connection.fd, connection, ALL_EDGES) < 0:
             fail(load, connection, CONNECT)
             return
     write_request(load, connection)
@@ -276,7 +276,10 @@ cdef void begin_due(Load *load) noexcept nogil:
 
 cdef void open_more(Load *load) noexcept nogil:
     """Give the first request to connections that have had none, a bounded number at a time."""
-    while load.opened < load.connection_count and load.busy < OPEN_AT_ONCE + (0 if load.holding else load.opened):
+    cdef size_t limit = OPEN_AT_ONCE
+    if not load.holding:
+        limit += load.opened                  # those at work are not being opened
+    while load.opened < load.connection_count and load.busy < limit:
         load.opened += 1
         begin(load, &load.connections[load.opened - 1], now())
 
@@ -327,8 +330,8 @@ def run(
 ) -> dict[str, float]:
     """Send `requests` (whole heads, taken in turn) to 127.0.0.1:`port` and say how it went.
 
-    `rate` is requests a second over all connections, 0 for as many as the answers allow. `holding` sends one request on
-    each connection and returns with the connections open, which they stay until the process ends.
+    `rate` is requests a second over all connections, 0 for as many as the answers allow. `holding` sends one
+    request on each connection and returns with the connections open, which they stay until the process ends.
     The answer counts requests, failures by kind and bytes; times are in seconds, latencies in microseconds.
     """
     if not requests or connections < 1:

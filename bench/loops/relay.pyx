@@ -4,7 +4,7 @@ One thread, one epoll, edge-triggered, one backend connection for each client co
 the system calls that no proxy can do without (recv, send, recv, send, and the waits), so what a proxy
 costs above it is the proxy's own doing.
 
-Invariants: a side with spilled bytes is never read into (its other side is paused); a pair is freed only
+Invariants: while a side has spilled bytes its other side is not read; a pair is freed only
 after the batch of events that it was closed in, for a later event of that batch may still point at it.
 """
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -13,9 +13,9 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from bench.loops.system cimport (
-    AF_INET, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EVENTS_AT_ONCE, MSG_NOSIGNAL, SHUT_WR,
-    SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close, connect_loopback, epoll_create1, epoll_event, epoll_wait, recv, send,
-    send_at_once, shutdown, watch,
+    ALL_EDGES, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EVENTS_AT_ONCE, MSG_NOSIGNAL, SHUT_WR,
+    SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close, connect_loopback, epoll_create1, epoll_event, epoll_wait,
+    recv, send, send_at_once, shutdown, watch,
 )
 
 cdef enum:
@@ -108,7 +108,8 @@ cdef void copy_from(Relay *relay, Side *side) noexcept nogil:
 
 
 cdef void flush(Relay *relay, Side *side) noexcept nogil:
-    cdef ssize_t sent = send(side.fd, side.spill + side.spill_start, side.spill_end - side.spill_start, MSG_NOSIGNAL)
+    cdef size_t size = side.spill_end - side.spill_start
+    cdef ssize_t sent = send(side.fd, side.spill + side.spill_start, size, MSG_NOSIGNAL)
     if sent < 0:
         if errno != EAGAIN:
             close_pair(relay, side.pair)
@@ -138,8 +139,8 @@ cdef void accept_all(Relay *relay) noexcept nogil:
         pair.client.other = &pair.backend
         pair.backend.other = &pair.client
         if (pair.backend.fd < 0
-                or watch(relay.epoll, pair.backend.fd, &pair.backend, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0
-                or watch(relay.epoll, fd, &pair.client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0):
+                or watch(relay.epoll, pair.backend.fd, &pair.backend, ALL_EDGES) < 0
+                or watch(relay.epoll, fd, &pair.client, ALL_EDGES) < 0):
             close_pair(relay, pair)
 
 
@@ -168,7 +169,7 @@ cdef void serve(Relay *relay) noexcept nogil:
 
 
 def run(int listener, int backend_port) -> None:
-    """Relay from the listening socket `listener` (a descriptor, non-blocking) to 127.0.0.1:`backend_port`, for ever."""
+    """Relay from the socket `listener` (a non-blocking descriptor) to a port of 127.0.0.1, for ever."""
     cdef Relay relay
     relay.listener = listener
     relay.backend_port = <uint16_t>backend_port

@@ -14,7 +14,8 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_ctl(int epoll, int operation, int fd, epoll_event *event) noexcept
     int epoll_wait(int epoll, epoll_event *events, int count, int timeout) noexcept
     int EPOLL_CTL_ADD
-    uint32_t EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR, EPOLLET
+    uint32_t EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR
+    uint32_t ALL_EDGES "(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)"
 
 cdef extern from "<sys/socket.h>" nogil:
     cdef struct sockaddr:
