@@ -4,8 +4,8 @@ import resource
 import socket
 
 BACKLOG = 4096
-DESCRIPTORS = 65536
-"""Enough for 10,000 connections on both sides of a proxy, with room to spare."""
+DESCRIPTORS = 16384
+"""Enough for 10,000 connections from clients and what a proxy has open beside them."""
 
 
 def free_port() -> int:

@@ -6,7 +6,6 @@ With `--hold` the connections stay open after that line until stdin ends.
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from bench.loops.load import run
 
@@ -28,16 +27,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=0, help="requests a second; 0: as many as are answered")
     parser.add_argument("--path", action="append", default=[], help="may be repeated: taken in turn")
-    parser.add_argument("--paths", type=Path, help="a file with one path a line")
     parser.add_argument("--upload", type=int, default=0, metavar="BYTES", help="POST a body of so many bytes")
     parser.add_argument("--close", action="store_true", help="a connection for each request")
     parser.add_argument("--hold", action="store_true", help="one request each, then keep them open")
     options = parser.parse_args()
-    paths = options.path + (options.paths.read_text().split() if options.paths else []) or ["/"]
     method = "POST" if options.upload else "GET"
     result = run(
         options.port,
-        [request_head(method, path, options.upload, options.close) for path in paths],
+        [request_head(method, path, options.upload, options.close) for path in options.path or ["/"]],
         connections=options.connections,
         seconds=options.seconds,
         rate=options.rate,

@@ -2,7 +2,7 @@
 
     GET  anything     200 with a fixed body of 100 bytes
     GET  /bytes/N     200 with N zero bytes and a Content-Length
-    GET  /events      an event stream without end, one event a second
+    GET  .../events   an event stream without end, one event a second
     POST anything     the body (Content-Length) is swallowed, then the fixed answer
 
 `Connection: close` is obeyed, pipelining works. With a close rate, connections chosen at random are closed at
@@ -33,6 +33,11 @@ cdef enum Outcome:
 
 cdef const char *FIXED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\n"
+    b"01234567890123456789012345678901234567890123456789"
+    b"01234567890123456789012345678901234567890123456789"
+)
+cdef const char *FIXED_LAST = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\nconnection: close\r\n\r\n"
     b"01234567890123456789012345678901234567890123456789"
     b"01234567890123456789012345678901234567890123456789"
 )
@@ -117,6 +122,10 @@ cdef Outcome answer_with(Backend *backend, Connection *connection, const char *t
     return write_answer(backend, connection)
 
 
+cdef Outcome answer_fixed(Backend *backend, Connection *connection) noexcept nogil:
+    return answer_with(backend, connection, FIXED_LAST if connection.closing else FIXED)
+
+
 cdef Outcome answer_head(
     Backend *backend, Connection *connection, const char *head, size_t size,
 ) noexcept nogil:
@@ -133,16 +142,16 @@ cdef Outcome answer_head(
                 return answer_with(backend, connection, REFUSED)
             if strncasecmp(field, b"content-length:", 15) == 0:
                 connection.to_swallow = strtoull(field + 15, NULL, 10)
-                return GO_ON if connection.to_swallow else answer_with(backend, connection, FIXED)
+                return GO_ON if connection.to_swallow else answer_fixed(backend, connection)
     if memcmp(head + 4, b"/bytes/", 7) == 0:
         connection.zeros = strtoull(head + 11, NULL, 10)
         snprintf(connection.head, sizeof(connection.head), b"HTTP/1.1 200 OK\r\ncontent-length: %llu\r\n\r\n",
                  <unsigned long long>connection.zeros)
         return answer_with(backend, connection, connection.head)
-    if memcmp(head + 4, b"/events", 7) == 0:
+    if memmem(head, 64 if size > 64 else size, b"/events ", 8) != NULL:
         connection.streaming = True
         return answer_with(backend, connection, EVENTS_HEAD)
-    return answer_with(backend, connection, FIXED)
+    return answer_fixed(backend, connection)
 
 
 cdef Outcome keep_partial(Connection *connection, const char *data, size_t size) noexcept nogil:
@@ -168,7 +177,7 @@ cdef Outcome feed(Backend *backend, Connection *connection, const char *data, si
             taken = size if connection.to_swallow > size else <size_t>connection.to_swallow
             connection.to_swallow -= taken
             if not connection.to_swallow:
-                outcome = answer_with(backend, connection, FIXED)
+                outcome = answer_fixed(backend, connection)
         else:
             end = <const char *>memmem(data, size, b"\r\n\r\n", 4)
             if end == NULL or end - data < 16:

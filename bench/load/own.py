@@ -1,0 +1,66 @@
+"""Our own load (`bench.loops.load`), as a process of its own beside the backend."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+
+from bench.cpus import on_cpus
+from bench.load.result import LoadResult
+from bench.process import ROOT, python_module
+
+
+class Load:
+    """A load that runs. A context manager, that ends it in any case.
+
+    `rate` is requests a second over all connections, 0 for as many as are answered; `upload` is the size of
+    the bodies that are sent, in bytes; with `hold` each connection makes one request and stays open.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        paths: tuple[str, ...] = ("/",),
+        *,
+        connections: int,
+        seconds: float,
+        cpus: frozenset[int],
+        rate: float = 0,
+        upload: int = 0,
+        hold: bool = False,
+    ) -> None:
+        command = python_module(
+            "bench.load",
+            *("--port", port, "--connections", connections, "--seconds", seconds),
+            *("--rate", rate, "--upload", upload),
+            *(["--hold"] if hold else []),
+            *(f"--path={path}" for path in paths),
+        )
+        with on_cpus(cpus):
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+
+    def __enter__(self) -> "Load":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def result(self) -> LoadResult:
+        """What it says when it is done, or when all the connections that it holds are open."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the load ended without a result; what it wrote to stderr says why")
+        said = json.loads(line)
+        return LoadResult(**{field.name: said[field.name] for field in fields(LoadResult)})
+
+
+@contextmanager
+def held_connections(port: int, path: str, *, count: int, cpus: frozenset[int]) -> Iterator[LoadResult]:
+    """So many connections open, one answered request on each, while inside."""
+    with Load(port, (path,), connections=count, seconds=60, cpus=cpus, hold=True) as load:
+        yield load.result()

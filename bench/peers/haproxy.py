@@ -1,0 +1,77 @@
+"""HAProxy: one thread, server connections shared as freely as it can, prefixes through a map (a tree)."""
+
+import shutil
+import signal
+from pathlib import Path
+
+from bench.demand import CONNECTION_LIMIT, VERSION_PATH, Demand, cluster_name, route_path
+from bench.peers.base import Peer, first_version
+from bench.process import Running
+
+
+class Haproxy(Peer):
+    name = "haproxy"
+
+    def missing(self) -> str | None:
+        return None if self._binary() else "it is not installed: apt-get install haproxy"
+
+    def version(self) -> str:
+        return first_version([self._binary(), "-v"])
+
+    def files(self, demand: Demand, folder: Path) -> dict[str, str]:
+        rules = []
+        if demand.version is not None:
+            answer = f'content-type text/plain string "{demand.version_body}"'
+            rules.append(f"    http-request return status 200 {answer} if {{ path {VERSION_PATH} }}")
+        if demand.routes:
+            rules.append(f"    use_backend %[path,map_beg({folder}/routes.map)]")
+        else:
+            rules.append(f"    default_backend {cluster_name(0)}")
+        if demand.access_log:
+            rules.append("    option httplog\n    log global")
+        backends = "\n".join(
+            f"backend {cluster_name(cluster)}\n    server one 127.0.0.1:{demand.backend_port}"
+            for cluster in range(demand.clusters)
+        )
+        text = CONFIG.format(
+            port=demand.port, rules="\n".join(rules), backends=backends, connection_limit=CONNECTION_LIMIT
+        )
+        routes = "".join(
+            f"{route_path(route)} {demand.cluster_of(route)}\n" for route in range(demand.routes)
+        )
+        return {"routes.map": routes, "haproxy.cfg": text}
+
+    def command(self, demand: Demand, folder: Path) -> list[str]:
+        return [self._binary(), "-W", "-f", f"{folder}/haproxy.cfg", "-p", f"{folder}/haproxy.pid"]
+
+    def signal_reload(self, running: Running) -> None:
+        running.signal(signal.SIGUSR2)
+
+    @staticmethod
+    def _binary() -> str:
+        return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin") or ""
+
+
+CONFIG = """\
+global
+    maxconn 12000
+    no strict-limits
+    nbthread 1
+    log stdout format raw local0
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+    timeout http-keep-alive 1h
+    option forwardfor
+    option splice-response
+    http-reuse always
+    default-server maxconn {connection_limit}
+frontend bench
+    bind 127.0.0.1:{port} backlog 4096
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Request-Id %[uuid()]
+{rules}
+{backends}
+"""

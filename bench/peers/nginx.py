@@ -1,0 +1,82 @@
+"""nginx: one worker, upstream connections kept alive, bodies streamed and never put into files."""
+
+import shutil
+import signal
+from pathlib import Path
+
+from bench.demand import CONNECTION_LIMIT, VERSION_PATH, Demand, cluster_name, route_path
+from bench.peers.base import Peer, first_version
+from bench.process import Running
+
+
+class Nginx(Peer):
+    name = "nginx"
+
+    def missing(self) -> str | None:
+        return None if self._binary() else "it is not installed: apt-get install nginx-light"
+
+    def version(self) -> str:
+        return first_version([self._binary(), "-v"])
+
+    def files(self, demand: Demand, folder: Path) -> dict[str, str]:
+        server = f"server 127.0.0.1:{demand.backend_port} max_conns={CONNECTION_LIMIT};"
+        pool = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h;"
+        upstreams = "\n".join(
+            f"    upstream {cluster_name(cluster)} {{ {server} {pool} }}"
+            for cluster in range(demand.clusters)
+        )
+        locations = [
+            f"        location {route_path(route)} {{ proxy_pass http://{demand.cluster_of(route)}; }}"
+            for route in range(demand.routes)
+        ] or [f"        location / {{ proxy_pass http://{cluster_name(0)}; }}"]
+        if demand.version is not None:
+            locations.append(f'        location = {VERSION_PATH} {{ return 200 "{demand.version_body}"; }}')
+        log = f"{folder}/access.log combined buffer=64k flush=1s" if demand.access_log else "off"
+        text = CONFIG.format(
+            folder=folder, port=demand.port, log=log, upstreams=upstreams, locations="\n".join(locations)
+        )
+        return {"nginx.conf": text}
+
+    def command(self, demand: Demand, folder: Path) -> list[str]:
+        return [self._binary(), "-p", str(folder), "-c", f"{folder}/nginx.conf", "-e", "stderr"]
+
+    def signal_reload(self, running: Running) -> None:
+        running.signal(signal.SIGHUP)
+
+    @staticmethod
+    def _binary() -> str:
+        return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or ""
+
+
+CONFIG = """\
+daemon off;
+user root;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr error;
+events {{ worker_connections 16000; }}
+http {{
+    access_log {log};
+    keepalive_timeout 1h;
+    keepalive_requests 1000000000;
+    client_max_body_size 0;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    proxy_http_version 1.1;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Request-Id $request_id;
+{upstreams}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+{locations}
+    }}
+}}
+"""

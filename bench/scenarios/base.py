@@ -1,0 +1,100 @@
+"""What a scenario is: a demand on the proxy, a way to load it, and the figures that come of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench.cpus import Placement
+from bench.demand import Demand
+from bench.measure import cpu_seconds, memory_alone, pss
+from bench.peers import Peer
+from bench.process import Running
+from bench.scenarios.figures import Figure
+
+MB = 1 << 20
+
+Sample = dict[str, float]
+"""One round of one peer: a value for each key of a figure."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One peer that runs, ready to be loaded for `seconds`."""
+
+    peer: Peer
+    running: Running
+    demand: Demand
+    placement: Placement
+    seconds: int
+
+    @property
+    def port(self) -> int:
+        return self.running.port
+
+    @property
+    def load_cpus(self) -> frozenset[int]:
+        return self.placement.load
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A row of work that each peer goes through, `rounds` times in turn."""
+
+    name: str
+    about: str
+    figures: tuple[Figure, ...]
+    measure: Callable[[Stage], Sample]
+    routes: int = 0
+    clusters: int = 1
+    access_log: bool = False
+    version: int | None = None
+    yaml: bool = False
+    close_rate: int = 0
+    """Connections that the backend closes at random, a second."""
+    fresh: bool = False
+    """The peer is started anew for each round."""
+    both_cpus: bool = False
+    """The proxy may use the processor of the load too, for work beside the traffic."""
+    with_direct: bool = False
+    """Also measured without a proxy."""
+    only: frozenset[str] = frozenset()
+    """The peers that can take part, by name; none: all."""
+
+    def takes(self, peer: Peer) -> bool:
+        """Whether this peer can do what the scenario asks."""
+        if self.only and peer.name not in self.only:
+            return False
+        if peer.name == "direct":
+            return self.with_direct
+        return peer.routes or not (self.routes or self.version)
+
+    def demand(self, port: int, backend_port: int) -> Demand:
+        return Demand(
+            port=port,
+            backend_port=backend_port,
+            routes=self.routes,
+            clusters=self.clusters,
+            access_log=self.access_log,
+            version=self.version,
+            yaml=self.yaml,
+        )
+
+
+class Meter:
+    """CPU time that a proxy uses while a `with metered(...)` block runs; known at its end."""
+
+    cpu = 0.0
+
+
+@contextmanager
+def metered(running: Running) -> Iterator[Meter]:
+    meter = Meter()
+    before = cpu_seconds(running.pids())
+    yield meter
+    meter.cpu = cpu_seconds(running.pids()) - before
+
+
+def memory(running: Running) -> Sample:
+    """The memory figures of a proxy as it is now."""
+    pids = running.pids()
+    return {"pss_mb": pss(pids) / MB, "alone_mb": memory_alone(pids) / MB}

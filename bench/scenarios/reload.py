@@ -1,0 +1,143 @@
+"""Reloads under load: what the traffic notices, and when the new configuration is there.
+
+A configuration of 10,000 routes and 1,000 clusters is put in place once a second while requests at a fixed
+rate go through it and event streams are held open. It counts as active when a new connection sees it.
+"""
+
+import time
+from pathlib import Path
+from statistics import median
+
+from bench.demand import VERSION_PATH
+from bench.load.own import Load, held_connections
+from bench.measure import pss
+from bench.peers.base import put_files
+from bench.process import Failed, fetch
+from bench.scenarios.base import MB, Sample, Scenario, Stage
+from bench.scenarios.figures import (
+    ACTIVE,
+    CALM_P99,
+    FAILED,
+    PSS_AFTER,
+    PSS_BEFORE,
+    RELOAD_P99,
+    RELOADS,
+    SLOWEST_ACTIVE,
+)
+from bench.scenarios.traffic import some_paths
+
+ROUTES = 10_000
+CLUSTERS = 1_000
+RATE = 1000
+CONNECTIONS = 16
+STREAMS = 20
+FIRST_VERSION = 1_000_001
+"""All versions have as many digits, so that one text makes all files."""
+INTERVAL = 1.0
+ACTIVE_LIMIT = 30.0
+SHORTEST = 5
+"""Seconds; a median of fewer reloads says little."""
+
+
+def active_seconds(stage: Stage, files: dict[str, str], folder: Path, expected: str) -> float:
+    """Put the files in place, tell the proxy, and wait until it answers with the new version."""
+    put_files(files, folder)
+    began = time.monotonic()
+    stage.peer.signal_reload(stage.running)
+    while time.monotonic() < began + ACTIVE_LIMIT:
+        try:
+            if fetch(stage.port, VERSION_PATH)[1] == expected.encode():
+                return time.monotonic() - began
+        except OSError:
+            stage.running.check()
+        time.sleep(0.005)
+    raise Failed(f"{stage.peer.name} had not taken a new configuration after {ACTIVE_LIMIT:.0f} s")
+
+
+def reload_often(stage: Stage, seconds: float) -> list[float]:
+    """Reload every second for so long, or as fast as the proxy takes it; seconds until each was active."""
+    folder = stage.running.folder
+    files = stage.peer.files(stage.demand, folder)
+    taken: list[float] = []
+    end = time.monotonic() + seconds
+    version = FIRST_VERSION
+    while time.monotonic() < end:
+        version += 1
+        expected = stage.demand.version_body.replace(str(FIRST_VERSION), str(version))
+        changed = {name: text.replace(stage.demand.version_body, expected) for name, text in files.items()}
+        due = time.monotonic() + INTERVAL
+        taken.append(active_seconds(stage, changed, folder, expected))
+        time.sleep(max(0.0, due - time.monotonic()))
+    return taken
+
+
+def load(stage: Stage, seconds: float) -> Load:
+    return Load(
+        stage.port,
+        some_paths(ROUTES),
+        connections=CONNECTIONS,
+        seconds=seconds,
+        cpus=stage.load_cpus,
+        rate=RATE,
+    )
+
+
+def measure_reload(stage: Stage) -> Sample:
+    seconds = max(stage.seconds, SHORTEST)
+    events = some_paths(ROUTES)[0].removesuffix("item") + "events"
+    with held_connections(stage.port, events, count=STREAMS, cpus=stage.load_cpus):
+        with load(stage, seconds) as running:
+            calm = running.result()
+        before = pss(stage.running.pids())
+        with load(stage, seconds) as running:
+            taken = reload_often(stage, seconds - INTERVAL / 2)
+            busy = running.result()
+        after = pss(stage.running.pids())
+    return {
+        "active_ms": median(taken) * 1e3,
+        "slowest_active_ms": max(taken) * 1e3,
+        "failed": busy.failed,
+        "calm_p99_us": calm.p99,
+        "reload_p99_us": busy.p99,
+        "pss_before_mb": before / MB,
+        "pss_after_mb": after / MB,
+        "reloads": len(taken),
+    }
+
+
+def reload_scenario(name: str, about: str, *, yaml: bool, only: frozenset[str]) -> Scenario:
+    return Scenario(
+        name=name,
+        about=about,
+        figures=(
+            ACTIVE,
+            SLOWEST_ACTIVE,
+            FAILED,
+            CALM_P99,
+            RELOAD_P99,
+            PSS_BEFORE,
+            PSS_AFTER,
+            RELOADS,
+        ),
+        measure=measure_reload,
+        routes=ROUTES,
+        clusters=CLUSTERS,
+        version=FIRST_VERSION,
+        yaml=yaml,
+        fresh=True,
+        both_cpus=True,
+        only=only,
+    )
+
+
+RELOADS_UNDER_LOAD = (
+    reload_scenario(
+        "reload",
+        f"{ROUTES:,} routes and {CLUSTERS:,} clusters reloaded every second under {RATE} requests/s",
+        yaml=False,
+        only=frozenset(),
+    ),
+    reload_scenario(
+        "reload-yaml", "the same, the configuration as YAML", yaml=True, only=frozenset({"tulle"})
+    ),
+)
