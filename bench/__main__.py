@@ -30,6 +30,9 @@ Envoy is found as $ENVOY, in this interpreter's packages, or in the PATH.
 Exit status: 0 done, 1 something that was asked for could not be measured, 2 wrong usage.
 """
 
+BUSY = 0.5
+"""The load average above which others disturb the measuring."""
+
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
@@ -108,6 +111,8 @@ def placement() -> Placement:
         warn("only one processor: proxy and load disturb each other, CPU time is all that can be compared")
     if (limit := raise_descriptor_limit()) < DESCRIPTORS:
         warn(f"only {limit} open files are allowed; 10,000 connections may fail (ulimit -n {DESCRIPTORS})")
+    if (busy := os.getloadavg()[0]) > BUSY:
+        warn(f"the machine is busy (load average {busy:.1f}): mind the spread, latencies above all")
     return where
 
 

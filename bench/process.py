@@ -1,6 +1,7 @@
 """A proxy or a backend that runs: started on its processors, waited for, watched and stopped."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,17 +26,29 @@ class Failed(Exception):
 def fetch(port: int, path: str, timeout: float = 5.0) -> tuple[int, bytes]:
     """GET `path` from 127.0.0.1:`port` on a connection of its own.
 
-    Answers status and body; OSError when there is no whole answer.
+    Answers status and body; OSError when there is no whole answer. The answer is over when its Content-Length
+    has arrived: Envoy holds a connection open for a second after it, which is not time to answer.
     """
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n\r\n".encode())
         data = b""
-        while chunk := connection.recv(65536):
+        while (answer := whole_answer(data)) is None:
+            chunk = connection.recv(65536)
+            if not chunk:
+                raise ConnectionResetError(
+                    f"127.0.0.1:{port} closed the connection before the end of its answer"
+                )
             data += chunk
+    return answer
+
+
+def whole_answer(data: bytes) -> tuple[int, bytes] | None:
+    """Status and body of the response in `data`, which needs a Content-Length; None while it is not whole."""
     head, end, body = data.partition(b"\r\n\r\n")
-    if not end:
-        raise ConnectionResetError(f"127.0.0.1:{port} closed the connection before the end of the head")
-    return int(head[9:12]), body
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    if not end or length is None or len(body) < int(length[1]):
+        return None
+    return int(head[9:12]), body[: int(length[1])]
 
 
 class Running:

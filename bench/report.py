@@ -29,6 +29,13 @@ def medians(outcome: Outcome) -> dict[str, dict[str, float]]:
     }
 
 
+def spread(outcome: Outcome, peer: str, figure: Figure) -> float:
+    """How far the rounds of a figure lie apart, in percent of the median; less than that is no difference."""
+    values = [sample.get(figure.key, math.nan) for sample in outcome.samples[peer]]
+    middle = median(values)
+    return (max(values) - min(values)) / middle * 100 if middle and len(values) > 1 else math.nan
+
+
 def ratio(values: Mapping[str, Mapping[str, float]], peer: str, yardstick: str, figure: Figure) -> float:
     """How many times the yardstick's figure the peer's is; not a number if there is none to compare with."""
     base = values.get(yardstick, {}).get(figure.key, math.nan)
@@ -50,10 +57,14 @@ def rows(outcome: Outcome) -> list[list[str]]:
     yardsticks = [yardstick for yardstick in YARDSTICKS if yardstick in values]
     titles = ["peer"]
     table = [titles] + [[peer] for peer in values]
-    for figure in outcome.scenario.figures:
+    for place, figure in enumerate(outcome.scenario.figures):
         titles.append(f"{figure.title} {figure.unit}".strip())
         for row in table[1:]:
             row.append(number(values[row[0]][figure.key], figure.digits))
+        if place == 0:
+            titles.append("spread %")
+            for row in table[1:]:
+                row.append(number(spread(outcome, row[0], figure), 0))
         if figure.ratios:
             for yardstick in yardsticks:
                 titles.append(f"x {yardstick}")

@@ -1,0 +1,65 @@
+"""The configurations that the peers are given; those that are installed check their own."""
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.demand import Demand
+from bench.peers import PEERS
+from bench.peers.base import put_files
+
+DEMANDS = {
+    "plain": Demand(port=1081, backend_port=1082),
+    "routes": Demand(port=1081, backend_port=1082, routes=30, clusters=7, version=5),
+    "logs": Demand(port=1081, backend_port=1082, access_log=True),
+}
+CHECKS = {
+    "nginx": ["-t", "-q"],
+    "haproxy": ["-c"],
+    "envoy": ["--mode", "validate"],
+}
+
+
+@pytest.mark.parametrize("demand", DEMANDS.values(), ids=DEMANDS)
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_peer_accepts_its_configuration(name: str, demand: Demand, tmp_path: Path) -> None:
+    peer = PEERS[name]
+    if lacking := peer.missing():
+        pytest.skip(lacking)
+    put_files(peer.files(demand, tmp_path), tmp_path)
+    checked = subprocess.run(
+        [*peer.command(demand, tmp_path), *CHECKS[name]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("demand", DEMANDS.values(), ids=DEMANDS)
+def test_tulle_is_given_words_that_its_model_knows(demand: Demand, tmp_path: Path) -> None:
+    model = pytest.importorskip("tulle.controlplane.model")
+    (text,) = PEERS["tulle"].files(demand, tmp_path).values()
+    config = msgspec.json.decode(text, type=model.Config)
+    assert len(config.clusters) == demand.clusters
+    assert len(config.routes["main"]) == max(demand.routes, 1) + (demand.version is not None)
+
+
+def test_yaml_says_what_json_says(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    import yaml
+
+    demand = DEMANDS["routes"]
+    (text,) = PEERS["tulle"].files(demand, tmp_path).values()
+    (yaml_text,) = PEERS["tulle"].files(replace(demand, yaml=True), tmp_path).values()
+    assert yaml.safe_load(yaml_text) == msgspec.json.decode(text)
+
+
+def test_files_are_in_place_whole_and_nothing_else(tmp_path: Path) -> None:
+    put_files({"a": "old", "b": "x"}, tmp_path)
+    put_files({"a": "new"}, tmp_path)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"a": "new", "b": "x"}
