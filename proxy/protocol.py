@@ -26,7 +26,7 @@ class Control(enum.IntEnum):
 
 
 class ControlMessage(NamedTuple):
-    """`version` is of a routes segment, `value` a serial of an endpoints segment or a time in monotonic ns."""
+    """`version`: of a routes segment; `value`: serial of an endpoints segment or a time in monotonic ns."""
 
     type: Control
     id: int = 0

@@ -1,0 +1,62 @@
+"""The compile, as a task of its own process: the configuration in, table images and settings out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tulle.controlplane.compile import ConfigSource, compile_config, compile_endpoints, release_names
+from tulle.controlplane.model import simple_config
+from tulle.proxy.descriptors import content, memfd
+
+
+def run(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Compile a whole configuration.
+
+    `source` is {"file": path} or {"listen": address, "to": [addresses]}; `version` and `resolved` as in
+    `compile_config`; `released` is the serial before which no worker holds anything. Descriptor: the names in
+    use.
+
+    The answer has `ok`, `errors` and `warnings` as lines, and when it is ok `version`, `serial` and
+    `settings`, with the
+    descriptors routes segment, endpoints segment, names and table.
+    """
+    source = _source(arguments["source"])
+    previous = _names(descriptors[0], arguments["released"]) if descriptors else None
+    result, routes, endpoints = compile_config(source, previous, arguments["version"], arguments["resolved"])
+    shown = str(arguments["source"].get("file", "command line"))
+    answer: dict[str, Any] = {
+        "ok": result.ok,
+        "errors": [problem.text(shown) for problem in result.errors],
+        "warnings": [problem.text(shown) for problem in result.warnings],
+    }
+    if not result.ok:
+        return answer, []
+    answer |= {
+        "version": result.version,
+        "serial": result.serial,
+        "settings": msgspec.to_builtins(result.settings),
+    }
+    return answer, [routes, endpoints, memfd("tulle-names", result.names), memfd("tulle-table", result.table)]
+
+
+def run_endpoints(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Make only the endpoints segment again.
+
+    Descriptors: names, table; and of the answer: endpoints segment, names.
+    """
+    names, table = descriptors
+    previous = _names(names, arguments["released"])
+    made = compile_endpoints(content(table), previous, arguments["version"], arguments["resolved"])
+    return {"serial": made.serial}, [made.endpoints_fd, memfd("tulle-names", made.names)]
+
+
+def _names(descriptor: int, released: int) -> bytes:
+    return release_names(content(descriptor), released)
+
+
+def _source(described: dict[str, Any]) -> ConfigSource:
+    if "file" in described:
+        return Path(os.fsdecode(described["file"]))
+    return simple_config(described["listen"], described["to"])

@@ -1,0 +1,173 @@
+"""From one configuration to the next: compiled in a child, then taken whole by every worker, or refused
+whole.
+
+The first configuration comes the same way. Reloads that are asked for while one runs are merged into one that
+follows.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tulle.proxy.children import Children
+from tulle.proxy.configuration import Configuration, Settings, read_result
+from tulle.proxy.failure import Failure
+from tulle.proxy.listeners import Listeners
+from tulle.proxy.protocol import Control, ControlMessage
+from tulle.proxy.workers import Workers
+
+INSTALL_TIMEOUT = 30.0  # seconds that workers have to take a table
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a reload: the version in use now, and when it was refused the reasons, a line each."""
+
+    version: int
+    reasons: tuple[str, ...] = ()
+
+
+class Reloader:
+    """Owns the configuration in use."""
+
+    def __init__(
+        self,
+        children: Children,
+        workers: Workers,
+        listeners: Listeners,
+        first: Configuration,
+        source: dict[str, Any],
+        worker_count: int | None,
+    ) -> None:
+        self.children = children
+        self.workers = workers
+        self.listeners = listeners
+        self.source = source
+        self.worker_count = worker_count  # from the command line
+        self.current = first
+        self.version = first.version  # the last that was given out
+        self.resolved: dict[str, list[str]] = {}  # addresses of names, for the compile
+        self.taken = 0
+        self.refused = 0
+        self.turn = asyncio.Lock()
+        self.following: asyncio.Task[Outcome] | None = None
+        self.on_taken: Callable[[Settings], None] = lambda settings: None
+
+    async def reload(self) -> Outcome:
+        """Compile and install what the source says now; when that is refused the old one goes on."""
+        if self.following is None:
+            self.following = asyncio.create_task(self._reload())
+        return await asyncio.shield(self.following)
+
+    async def _reload(self) -> Outcome:
+        async with self.turn:
+            self.following = None  # who asks from here on wants what the file says from here on
+            try:
+                await self._replace(await self._compile())
+            except Failure as failure:
+                self.refused += 1
+                return Outcome(self.current.version, failure.lines)
+            self.taken += 1
+            return Outcome(self.version)
+
+    async def _compile(self) -> Configuration:
+        self.version += 1
+        task = compile_task(self.source, self.version, self.resolved, self.released())
+        result, descriptors = await self.children.run_task(task, [self.current.names])
+        return read_result(result, descriptors, self.worker_count)
+
+    def released(self) -> int:
+        """The serial before which no worker holds anything."""
+        return min((worker.oldest[1] for worker in self.workers.running), default=self.current.serial)
+
+    # -- install ---------------------------------------------------------------------------------------------
+
+    def bind(self, configuration: Configuration) -> list[str]:
+        """Give a configuration its sockets; the addresses that are new. `Failure` when one cannot be had."""
+        settings = configuration.settings
+        if settings.workers > self.workers.most:
+            raise Failure(
+                f"workers: {settings.workers} are more than the {self.workers.most} that there is room for; "
+                "lower it, or restart the proxy with it"
+            )
+        new = self.listeners.bind(addresses(settings))
+        configuration.sockets = {
+            listener.id: self.listeners.by_address[listener.address] for listener in settings.listeners
+        }
+        return new
+
+    async def _replace(self, new: Configuration) -> None:
+        try:
+            bound = self.bind(new)
+        except Failure:
+            new.close()
+            raise
+        old = self.current
+        try:
+            await self._install(old, new)
+        except Failure:
+            self._go_back(old, new)
+            self.listeners.drop(bound)
+            new.close()
+            raise
+        self.current = new
+        self.on_taken(new.settings)
+        self.listeners.keep(addresses(new.settings))
+        old.close()
+
+    async def _install(self, old: Configuration, new: Configuration) -> None:
+        self._switch(old, new)
+        serving = self.workers.serving()
+        key = (new.version, new.serial)
+        try:
+            async with asyncio.timeout(INSTALL_TIMEOUT):
+                await self.workers.until(
+                    lambda: all(
+                        worker.installed >= key or worker.refused == key or not worker.serving
+                        for worker in serving
+                    )
+                )
+        except TimeoutError:
+            raise Failure(
+                f"the workers have not taken the configuration in {INSTALL_TIMEOUT:.0f} s; try again"
+            ) from None
+        if any(worker.refused == key for worker in serving):
+            raise Failure(
+                "a worker could not take the configuration: no memory left, or it is of another version; "
+                "see the system's log, and send USR2 after an upgrade of the package"
+            )
+
+    def _switch(self, old: Configuration, new: Configuration) -> None:
+        """Tell all workers to serve by another configuration.
+
+        Their queue keeps the order, no answer is awaited.
+        """
+        self.workers.configuration = new
+        for identity in old.sockets.keys() - new.sockets.keys():
+            self.workers.tell(ControlMessage(Control.UNLISTEN, identity))
+        self.workers.tell(*new.installation())
+        for identity in new.sockets.keys() - old.sockets.keys():
+            self.workers.tell(ControlMessage(Control.LISTEN, identity), [new.sockets[identity].fileno()])
+
+    def _go_back(self, old: Configuration, new: Configuration) -> None:
+        self._switch(new, old)
+
+
+def addresses(settings: Settings) -> list[str]:
+    """All that are to be listened on."""
+    admin = [settings.admin_address] if settings.admin_address else []
+    return [*(listener.address for listener in settings.listeners), *admin]
+
+
+def compile_task(
+    source: dict[str, Any], version: int, resolved: dict[str, list[str]], released: int
+) -> dict[str, Any]:
+    """The order for a compile child; beside it goes the descriptor of the names in use, if there are any."""
+    return {
+        "task": "compile",
+        "source": source,
+        "version": version,
+        "resolved": resolved,
+        "released": released,
+    }

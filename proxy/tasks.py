@@ -1,0 +1,52 @@
+"""Short-lived children: what needs much memory is done in one, whose memory goes back to the system with it.
+
+A task is JSON, `{"task": name, ...}`. Its answer is one message over the socket that is the first descriptor:
+memfds, the
+first of them with JSON, however long.
+Modules are imported by the task that needs them.
+"""
+
+import json
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from tulle._fast.base import process
+from tulle.proxy.descriptors import memfd
+from tulle.proxy.spawner import send
+
+Task = Callable[[dict[str, Any], list[int]], tuple[dict[str, Any], list[int]]]
+
+
+def run(task: bytes, descriptors: list[int]) -> int:
+    """Do one task in the process of its own; the exit status."""
+    process.set_name(b"tulle-task")
+    answer = socket.socket(fileno=descriptors[0])
+    arguments = json.loads(task)
+    try:
+        result, passed = TASKS[arguments.pop("task")](arguments, descriptors[1:])
+    except Exception:
+        traceback.print_exc()
+        kind, error = sys.exc_info()[:2]
+        result, passed = {"failed": f"{kind.__name__ if kind else ''}: {error}"}, []
+    send(answer, b"\n", [memfd("tulle-answer", json.dumps(result).encode()), *passed])
+    return 0
+
+
+def compile_config(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Text of a configuration to table images."""
+    from tulle.proxy import compile_task
+
+    return compile_task.run(arguments, descriptors)
+
+
+def compile_endpoints(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """New addresses of endpoints to an endpoints segment."""
+    from tulle.proxy import compile_task
+
+    return compile_task.run_endpoints(arguments, descriptors)
+
+
+TASKS: dict[str, Task] = {"compile": compile_config, "endpoints": compile_endpoints}

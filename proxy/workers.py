@@ -1,0 +1,274 @@
+"""The workers: one lane of shared memory each, begun again when they die, drained when they are too many."""
+
+import asyncio
+import enum
+import os
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from tulle._fast.base.stats import Stats
+from tulle.proxy import spawner
+from tulle.proxy.children import Child, Children
+from tulle.proxy.configuration import Configuration
+from tulle.proxy.messages import warn
+from tulle.proxy.protocol import LAYOUT, Control, ControlMessage
+
+FIRST_PAUSE = 0.1  # seconds before a worker that died young is begun again; doubled each time
+LONGEST_PAUSE = 30.0
+HEALTHY_AGE = 10.0  # seconds after which a worker's death counts as the first
+GRACE = 2.0  # seconds after the deadline of a drain until a worker is killed
+
+
+class State(enum.Enum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    ENDED = "ended"
+
+
+class Worker:
+    """One worker process, as the master sees it."""
+
+    def __init__(self, lane: int, control: socket.socket) -> None:
+        self.lane = lane
+        self.control = control
+        self.child: Child | None = None
+        self.state = State.STARTING
+        self.began = time.monotonic()
+        self.installed = (0, 0)  # version and serial that new requests use
+        self.oldest = (0, 0)  # version and serial of the oldest that any request uses
+        self.refused = (0, 0)
+        self.unsent: deque[tuple[bytes, list[int]]] = deque()
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid if self.child else 0
+
+    @property
+    def serving(self) -> bool:
+        """Whether it is, or soon will be, at work."""
+        return self.state in (State.STARTING, State.READY)
+
+    def tell(self, message: ControlMessage, descriptors: list[int] | None = None) -> None:
+        """Send in order, now or when the worker has read what came before."""
+        if self.state is State.ENDED:
+            return
+        if not self.unsent:
+            try:
+                spawner.send(self.control, message.pack(), descriptors or [])
+                return
+            except BlockingIOError:
+                asyncio.get_running_loop().add_writer(self.control.fileno(), self._send_rest)
+            except OSError:
+                return  # it has ended, and the spawner will say so
+        self.unsent.append((message.pack(), [os.dup(descriptor) for descriptor in descriptors or []]))
+
+    def _send_rest(self) -> None:
+        while self.unsent:
+            data, descriptors = self.unsent[0]
+            try:
+                spawner.send(self.control, data, descriptors)
+            except BlockingIOError:
+                return
+            except OSError:
+                pass
+            self._drop_first()
+        asyncio.get_running_loop().remove_writer(self.control.fileno())
+
+    def _drop_first(self) -> None:
+        for descriptor in self.unsent.popleft()[1]:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """After its end."""
+        self.state = State.ENDED
+        loop = asyncio.get_running_loop()
+        if self.control.fileno() >= 0:
+            loop.remove_reader(self.control.fileno())
+            loop.remove_writer(self.control.fileno())
+        self.control.close()
+        while self.unsent:
+            self._drop_first()
+
+
+class Workers:
+    """All workers. `configuration` must be set before the first is begun."""
+
+    def __init__(self, children: Children, stats: Stats, wakes: list[int], log: int) -> None:
+        self.children = children
+        self.stats = stats
+        self.wakes = wakes
+        self.log = log
+        self.most = stats.lane_capacity // 2  # half the lanes are for those that drain
+        self.configuration: Configuration | None = None
+        self.wanted = 0
+        self.running: list[Worker] = []  # those that draw breath, draining ones too
+        self.restarts = 0
+        self.pause = 0.0
+        self.respawns: set[asyncio.TimerHandle] = set()
+        self.deadline: float | None = None
+        self.watchers: list[asyncio.Future[None]] = []
+        self.on_release: Callable[[], None] = lambda: None
+
+    # -- how many --------------------------------------------------------------------------------------------
+
+    def set_count(self, count: int) -> None:
+        """Begin or drain workers until so many are meant to run."""
+        self.wanted = count
+        self.stats.set_workers(count)
+        serving = self.serving()
+        for worker in serving[count:]:
+            self._drain(worker, None)
+        for _ in range(count - len(serving) - len(self.respawns)):
+            self._begin()
+
+    def serving(self) -> list[Worker]:
+        return [worker for worker in self.running if worker.serving]
+
+    def drain(self, seconds: float) -> None:
+        """All finish what they have and leave, at the latest in so many seconds."""
+        self.wanted = 0
+        self._forget_respawns()
+        self.stats.set_draining(True)
+        for worker in self.running:
+            self._drain(worker, seconds)
+
+    def quit(self) -> None:
+        """All leave at once."""
+        self.wanted = 0
+        self._forget_respawns()
+        for worker in self.running:
+            worker.state = State.DRAINING
+            worker.tell(ControlMessage(Control.QUIT))
+
+    def kill(self) -> None:
+        """End all that are left."""
+        for worker in self.running:
+            if worker.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGKILL)
+
+    def _forget_respawns(self) -> None:
+        for timer in self.respawns:
+            timer.cancel()
+        self.respawns.clear()
+
+    def _drain(self, worker: Worker, seconds: float | None) -> None:
+        worker.state = State.DRAINING
+        deadline = time.monotonic_ns() + round(seconds * 1e9) if seconds is not None else 0
+        worker.tell(ControlMessage(Control.DRAIN, value=deadline))
+
+    # -- their lives -----------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        lane = self._free_lane()
+        if lane is None:
+            warn(f"all {self.stats.lane_capacity} lanes of shared memory are in use: no more workers begin")
+            return
+        self.stats.use_lane(lane)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        worker = Worker(lane, ours)
+        self.running.append(worker)
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker)
+        with theirs:
+            worker.child = self.children.fork_worker(
+                lane,
+                [self.stats.descriptor, theirs.fileno(), self.log, *self.wakes],
+                lambda status: self._ended(worker, status),
+            )
+        if self.configuration:
+            worker.tell(*self.configuration.installation())
+            for identity, listening in self.configuration.sockets.items():
+                worker.tell(ControlMessage(Control.LISTEN, identity), [listening.fileno()])
+
+    def _free_lane(self) -> int | None:
+        taken = {worker.lane for worker in self.running}
+        return next((lane for lane in range(self.stats.lane_capacity) if lane not in taken), None)
+
+    def _ended(self, worker: Worker, status: int) -> None:
+        unexpected = worker.state is not State.DRAINING
+        worker.close()
+        self.running.remove(worker)
+        self.stats.clear_lane(worker.lane)
+        if unexpected and self.wanted:
+            self._replace(worker, status)
+        self._changed()
+        self.on_release()
+
+    def _replace(self, worker: Worker, status: int) -> None:
+        self.restarts += 1
+        if time.monotonic() - worker.began >= HEALTHY_AGE:
+            self.pause = 0.0
+        pause = self.pause
+        self.pause = min(max(FIRST_PAUSE, pause * 2), LONGEST_PAUSE)
+        again = f"another begins in {pause:.1f} s" if pause else "another begins"
+        warn(f"worker {worker.pid} (lane {worker.lane}) {_how_it_ended(status)}; {again}")
+
+        def begin() -> None:
+            self.respawns.discard(timer)
+            self._begin()
+
+        timer = asyncio.get_running_loop().call_later(pause, begin)
+        self.respawns.add(timer)
+
+    def _hear(self, worker: Worker) -> None:
+        try:
+            data = worker.control.recv(LAYOUT.size)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if len(data) != LAYOUT.size:
+            asyncio.get_running_loop().remove_reader(worker.control.fileno())
+            return
+        message = ControlMessage.unpack(data)
+        match message.type:
+            case Control.READY:
+                if worker.state is State.STARTING:
+                    worker.state = State.READY
+            case Control.INSTALLED:
+                worker.installed = (message.version, message.value)
+            case Control.RELEASED:
+                worker.oldest = (message.version, message.value)
+                self.on_release()
+            case Control.REFUSED:
+                worker.refused = (message.version, message.value)
+            case _:
+                pass
+        self._changed()
+
+    # -- all together ----------------------------------------------------------------------------------------
+
+    def tell(self, message: ControlMessage, descriptors: list[int] | None = None) -> None:
+        """Tell all that serve."""
+        for worker in self.serving():
+            worker.tell(message, descriptors)
+
+    def _changed(self) -> None:
+        for watcher in self.watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self.watchers.clear()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that a worker's message or end brings about."""
+        while not condition():
+            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.watchers.append(watcher)
+            await watcher
+
+    def ready(self) -> bool:
+        """Whether as many as wanted accept connections."""
+        return sum(worker.state is State.READY for worker in self.running) >= self.wanted > 0
+
+
+def _how_it_ended(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"left with status {code}"
+    return f"was ended by {signal.Signals(-code).name}"
