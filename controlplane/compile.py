@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from tulle._fast.policy.image_writer import write_routes
 
+from tulle._fast.policy.image_writer import write_routes
 from tulle.controlplane.load import load_config
 from tulle.controlplane.model import AccessLog, Config
 from tulle.controlplane.names import NameTable, decode_names, encode_names

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tulle._fast.policy.endpoints_writer import write_endpoints
-
 from tulle.controlplane.address import SocketAddress, is_name, pack_sockaddr, parse_address
 from tulle.controlplane.names import NameTable
 from tulle.controlplane.table import ClusterRow, RoutingTable

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from tulle._fast.policy.path import path_in_normal_form
-
 from tulle.controlplane.address import parse_address
 from tulle.controlplane.log_format import json_items, text_items
 from tulle.controlplane.model import (

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tulle._fast.policy.explain import Explainer
 
+from tulle._fast.policy.explain import Explainer
 from tulle.controlplane.compile import (
     Compiled,
     ConfigSource,
