@@ -284,15 +284,13 @@ def write_often(int kind, bytes data, int times):
     cdef HeadEdits edits
     cdef uint32_t length = 0
     cdef int _
-    cdef Guarded output
-    cdef char *out
+    room = bytearray(len(data) + 128)
+    cdef char *out = room
     if parse_pieces(&message, Guarded(len(data)), kind, data, (), (61440, 8192, 100), "GET") != Parse.PARSE_DONE:
         raise ValueError("not a whole valid head")
     message.base = data
     edits.target = NULL
     edits.extra_count = 0
-    output = Guarded(len(data) + 128)
-    out = output.room(len(data) + 128)
     with nogil:
         for _ in range(times):
             if kind == 0:
@@ -308,13 +306,12 @@ def decode_often(bytes data, int times):
     cdef uint32_t consumed, start
     cdef uint32_t produced = 0
     cdef uint32_t length = len(data)
-    cdef Guarded memory = Guarded(length)
-    cdef char *body
     cdef const char *source = data
     cdef int _
+    room = bytearray(length)
+    cdef char *body = room
     with nogil:
         for _ in range(times):
-            body = memory.end - length
             memcpy(body, source, length)
             chunk_init(&decoder)
             chunk_decode(&decoder, body, length, &consumed, &start, &produced)
