@@ -78,7 +78,7 @@ class ResponseRow(_Row, frozen=True):
 class RouteRow(_Row, frozen=True):
     name: str
     kind: Literal["forward", "redirect", "response"]
-    hostnames: tuple[str, ...] = ()  # in lower case; none: any
+    hostnames: tuple[str, ...] = ()  # in lower case; "" is any, and so is none at all
     matches: tuple[MatchRow, ...] = ()  # at least one
     backends: tuple[BackendRow, ...] = ()  # only those with a weight
     request_timeout: int = 0

@@ -123,7 +123,7 @@ def _route(route: Route, table: str, position: int, cluster_index: dict[str, int
     return RouteRow(
         name=route_name(route, table, position),
         kind="redirect" if route.redirect else "response" if route.response else "forward",
-        hostnames=() if "*" in route.hostnames else tuple(name.lower() for name in route.hostnames),
+        hostnames=tuple(["" if name == "*" else name.lower() for name in route.hostnames]),
         matches=tuple([_match(match) for match in route.matches]) if route.matches else _ANY_MATCH,
         backends=_backends(route.backends, cluster_index),
         request_timeout=nanoseconds(timeouts.request),
