@@ -1,16 +1,16 @@
 """See `pool.pxd`. Called by the exchange (acquire), the client side (put, closed) and the worker (wake, drain)."""
 from tulle._fast.base.atomic cimport atomic_store_u64
-from tulle._fast.base.list cimport Node, list_append, list_empty, list_init, list_prepend, list_remove
+from tulle._fast.base.list cimport Node, list_append, list_empty, list_prepend, list_remove
 from tulle._fast.base.shared cimport LIMIT_CONNECTIONS, LIMIT_PENDING
 from tulle._fast.base.timer cimport timer_set
 from tulle._fast.base.types cimport likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Host,
 )
-from tulle._fast.http.message cimport METHOD_DELETE, METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE
 from tulle._fast.net.conn cimport CONN_EOF, CONN_HUNG_UP, CONN_READABLE
 from tulle._fast.net.system cimport MSG_DONTWAIT, MSG_PEEK, recv, write
 from tulle._fast.policy.limits cimport limit_acquire, limit_oldest_lane, limit_release
+from tulle._fast.policy.retry cimport retry_method_repeats
 
 
 cdef inline Upstream *upstream_of(Node *node) noexcept nogil:
@@ -94,18 +94,6 @@ cdef void serve_waiters(Cluster *cluster) noexcept nogil:
 
 # -- acquire ------------------------------------------------------------------------------------------------------------
 
-cdef inline bint method_repeats(int method) noexcept nogil:
-    """Idempotent (RFC 9110 section 9.2.2): a lost connection is made good by sending again."""
-    return (
-        method == METHOD_GET
-        or method == METHOD_HEAD
-        or method == METHOD_PUT
-        or method == METHOD_DELETE
-        or method == METHOD_OPTIONS
-        or method == METHOD_TRACE
-    )
-
-
 cdef inline bint upstream_is_quiet(Upstream *upstream) noexcept nogil:
     """Asks the kernel, at the cost of a call, whether the host has closed or sent anything since."""
     cdef char byte
@@ -119,7 +107,7 @@ cdef Upstream *idle_take(Host *host, int method, uint64_t now) noexcept nogil:
         if (
             unlikely(upstream.conn.state & (CONN_READABLE | CONN_HUNG_UP | CONN_EOF))
             or (upstream.expires != 0 and upstream.expires <= now)
-            or (not method_repeats(method) and not upstream_is_quiet(upstream))
+            or (not retry_method_repeats(method) and not upstream_is_quiet(upstream))
         ):
             host.cluster.worker.hooks.close_idle(upstream)
             continue

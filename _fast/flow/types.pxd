@@ -20,15 +20,16 @@ from tulle._fast.base.slab cimport Slab
 from tulle._fast.base.timer cimport Timer
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tulle._fast.http.h1_chunk cimport ChunkDecoder
+from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport Message
-from tulle._fast.net.conn cimport Conn
+from tulle._fast.net.conn cimport Conn, ConnOps
 from tulle._fast.net.loop cimport Loop, Watch
 from tulle._fast.policy.balancer cimport BalancerState
 from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry
 
 cdef enum:
     MAX_LANES = 256
-    SCRATCH_SIZE = 2 * 1024 * 1024 + 65536
+    EXTRAS_MAX = 320                   # fields that we add to one head
     HOST_TEXT = 120
     PEER_TEXT = 64
     TRIED_HOSTS = 4
@@ -103,9 +104,12 @@ cdef struct Upstream:
     uint8_t reusable                   # nothing seen that forbids another request
     uint8_t head_done                  # the final response head has been taken
     uint8_t framing                    # of the response body
+    uint8_t chunked_out                # the request goes out in chunks
+    uint8_t trailers                   # the response's trailer section is next
     uint64_t remaining                 # of a body with a length
     ChunkDecoder chunks
-    Message *response                  # while a head or trailers are being parsed
+    Message *response                  # while a head is being parsed and passed on
+    Message *trailer_section           # while one is being parsed and passed on
 
 # -- exchange -----------------------------------------------------------------------------------------------------------
 
@@ -121,18 +125,19 @@ cdef enum BodyResult:
     BODY_GONE = -2                     # the sender has left
 
 cdef struct ServerOps:                 # what an exchange asks of the side that the request came from
-    # the head of x.response and/or body bytes; a CONN_* result, CONN_BLOCKED: wait for exchange_server_drained
+    # the head of x.response and/or body bytes, with SEND_END also x.trailers; a CONN_* result, CONN_BLOCKED: wait for exchange_server_drained
     int (*send)(Exchange *x, uint32_t flags, const char *data, size_t length) noexcept nogil
     int (*send_informational)(Exchange *x, const Message *message) noexcept nogil
-    int (*send_trailers)(Exchange *x, const Message *trailers) noexcept nogil
+    # an answer of our own, whole: status, fields, body
+    int (*reply)(Exchange *x, uint16_t status, uint32_t extras, const char *body, size_t length) noexcept nogil
     # the next body bytes, good until the next call: BodyResult
     int (*read_body)(Exchange *x, const char **data, size_t *length) noexcept nogil
     # the exchange is over and will be freed: go on to the next request, or close (`keep` 0), or cut off (`cut` 1)
     void (*finished)(Exchange *x, bint keep, bint cut) noexcept nogil
 
 cdef struct ClientOps:                 # what an exchange asks of the side that it forwards to
+    # the head of the request and/or body bytes, with SEND_END also x.trailers; a CONN_* result
     int (*send)(Attempt *attempt, uint32_t flags, const char *data, size_t length) noexcept nogil
-    int (*send_trailers)(Attempt *attempt, const Message *trailers) noexcept nogil
     void (*resume)(Attempt *attempt) noexcept nogil             # the other side can take more
     void (*cancel)(Attempt *attempt) noexcept nogil             # leave the connection, which is of no more use
 
@@ -191,7 +196,10 @@ cdef struct Exchange:
     Cluster *cluster
     Message *request
     Buf *request_buf                   # pins the bytes of the request head
-    const Message *response            # while it is being passed on
+    const Message *response            # while its head is being passed on
+    const Message *trailers            # of the body that ends now, in either direction; else NULL
+    const char *peer                   # the client's address as text, without port
+    uint32_t peer_length
     Attempt attempt
     Timer timer
     uint32_t flags                     # ExchangeFlags
@@ -236,10 +244,10 @@ cdef struct Exchange:
 cdef struct Listener:
     Watch watch                        # first
     Node node                          # in Worker.listeners
+    Timer timer                        # ends a pause
     Worker *worker
     uint32_t id
     uint8_t paused
-    uint8_t closing
 
 cdef struct Server:                    # an HTTP/1 connection from a client
     Conn conn                          # first
@@ -259,6 +267,7 @@ cdef struct Server:                    # an HTTP/1 connection from a client
     uint8_t lingering
     uint8_t peer_length
     uint8_t address_length
+    uint8_t until_close                # the response's body ends with the connection
     uint8_t trailers                   # the request's trailer section is next
     uint16_t peer_port
     char peer[64]                      # the client's address as text, made when first asked for
@@ -296,12 +305,16 @@ cdef struct Worker:
     IdMap clusters                     # slot -> Cluster
     IdMap hosts                        # slot -> Host
     Hooks hooks
-    const ClientOps *client_ops
+    ServerOps server_ops
+    ConnOps server_conn
+    ClientOps client_ops
+    ConnOps client_conn
     bint ready_sent
     bint draining
     bint quitting
     uint64_t drain_deadline
     uint64_t reported_release
     uint64_t wall_offset               # wall clock minus monotonic, refreshed now and then
-    char *scratch                      # a head on its way out
-    char *trail                        # a second, small one: chunk sizes and ends
+    char *scratch                      # a head on its way out, SCRATCH bytes; grows
+    size_t scratch_size
+    Extra extras[320]                  # fields added to the head that is being written

@@ -157,6 +157,7 @@ cdef enum RouteFlags:
     ROUTE_ALLOW_UPGRADE = 2            # on by default
     ROUTE_REWRITE_HOST = 4
     ROUTE_RETRY_UNSAFE = 8             # POST and PATCH may be retried
+    ROUTE_TIMEOUT_TO_HEAD = 16         # request_timeout is the default one: it ends with the response head (streams)
 
 cdef enum PathEditKind:
     PATH_EDIT_NONE = 0

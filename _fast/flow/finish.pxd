@@ -1,0 +1,9 @@
+"""The end of an exchange: counted, logged, everything that it held given back; and its slimming while it goes on long."""
+from tulle._fast.flow.types cimport Attempt, Exchange
+
+# Ends the exchange and frees it; the server side goes on (`keep`), closes, or cuts the connection off (`cut`)
+cdef void exchange_finish(Exchange *x, bint keep, bint cut) noexcept nogil
+# Lets go of the request head and the table once the response head has gone and the body goes on
+cdef void exchange_detach(Exchange *x) noexcept nogil
+# Takes the attempt out of the accounts of its host; a connection still attached is cancelled
+cdef void attempt_end(Attempt *attempt) noexcept nogil

@@ -1,0 +1,164 @@
+"""See `listener.pxd`."""
+from libc.stdlib cimport calloc, free
+
+from tulle._fast.base.clock cimport MILLISECOND
+from tulle._fast.base.list cimport Node, list_append, list_empty, list_remove
+from tulle._fast.base.shared cimport LANE_RUNNING, Lane, shared_lane
+from tulle._fast.base.timer cimport Timer, timer_init, timer_remove, timer_set
+from tulle._fast.base.types cimport likely, uint64_t, unlikely
+from tulle._fast.flow.exchange cimport listener_find
+from tulle._fast.flow.server_h1 cimport server_accept, server_drain
+from tulle._fast.flow.types cimport Listener, Server, Table
+from tulle._fast.net.loop cimport Loop, Watch, watch_add, watch_delete, watch_init, watch_kill
+from tulle._fast.net.system cimport (
+    EAGAIN, ECONNABORTED, EINTR, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close, errno, sockaddr,
+    sockaddr_storage, socklen_t,
+)
+from tulle._fast.policy.image cimport ListenerEntry
+
+cdef enum:
+    ACCEPTS_PER_TURN = 8
+    PAUSE = 5                          # milliseconds that a worker above its share, or out of descriptors, stands back
+    SLACK = 4                          # connections that a worker may have above the mean
+
+
+cdef bint above_share(Worker *worker) noexcept nogil:
+    """Compares with the mean of the workers that run; an eighth and a few more are allowed."""
+    cdef Lane *lane
+    cdef uint64_t total = 0
+    cdef uint32_t running = 0
+    cdef uint32_t index
+    cdef uint64_t own = worker.lane.header.downstream_active
+    if likely(worker.shared.workers <= 1):
+        return False
+    for index in range(worker.lanes):
+        lane = shared_lane(worker.shared, index)
+        if lane.header.state == LANE_RUNNING:
+            total += lane.header.downstream_active
+            running += 1
+    if running <= 1:
+        return False
+    return own * running > total + total // 8 + SLACK * running
+
+
+cdef void listener_watch(Listener *listener) noexcept nogil:
+    listener.paused = 0
+    watch_add(&listener.watch, EPOLLIN | EPOLLEXCLUSIVE)
+
+
+cdef void listener_pause(Listener *listener) noexcept nogil:
+    if listener.paused:
+        return
+    listener.paused = 1
+    watch_delete(&listener.watch)
+    timer_set(
+        &listener.worker.loop.timers, &listener.timer, listener.worker.loop.now + <uint64_t>PAUSE * MILLISECOND
+    )
+
+
+cdef void listener_timer(Timer *timer, uint64_t now) noexcept nogil:
+    cdef Listener *null = NULL
+    cdef Listener *listener = <Listener *>(<char *>timer - <size_t>&null.timer)
+    if listener.paused and not listener.watch.dead:
+        listener_watch(listener)
+
+
+cdef bint over_limit(Listener *listener) noexcept nogil:
+    """Connections of all workers, against the listener's own limit."""
+    cdef Worker *worker = listener.worker
+    cdef Table *table
+    cdef const ListenerEntry *entry = listener_find(worker, listener.id, &table)
+    cdef uint64_t total = 0
+    cdef uint32_t index
+    if likely(entry == NULL or entry.max_connections == 0):
+        return False
+    for index in range(worker.lanes):
+        total += shared_lane(worker.shared, index).header.downstream_active
+    return total >= entry.max_connections
+
+
+cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
+    cdef Listener *listener = <Listener *>watch
+    cdef Worker *worker = listener.worker
+    cdef sockaddr_storage address
+    cdef socklen_t length
+    cdef int fd
+    cdef int turn
+    for turn in range(ACCEPTS_PER_TURN):
+        if above_share(worker):
+            worker.lane.header.accept_paused += 1
+            listener_pause(listener)
+            return
+        length = sizeof(address)
+        fd = accept4(watch.fd, <sockaddr *>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd < 0:
+            if errno == EINTR or errno == ECONNABORTED:
+                continue
+            if errno != EAGAIN:
+                # Out of descriptors or memory: the queue keeps the connections until some are free
+                worker.lane.header.accept_failures += 1
+                listener_pause(listener)
+            return
+        if unlikely(over_limit(listener)):
+            worker.lane.header.accept_overflow += 1
+            close(fd)
+            continue
+        server_accept(worker, listener.id, fd, <sockaddr *>&address, length)
+
+
+cdef void listener_bury(Loop *loop, Watch *watch) noexcept nogil:
+    free(watch)
+
+
+cdef int listener_open(Worker *worker, uint32_t listener_id, int fd) noexcept nogil:
+    cdef Listener *listener = <Listener *>calloc(1, sizeof(Listener))
+    if listener == NULL:
+        close(fd)
+        return -1
+    watch_init(&listener.watch, &worker.loop, fd, listener_event, listener_bury)
+    timer_init(&listener.timer, listener_timer)
+    listener.worker = worker
+    listener.id = listener_id
+    list_append(&worker.listeners, &listener.node)
+    listener_watch(listener)
+    return 0
+
+
+cdef inline Listener *listener_of(Node *node) noexcept nogil:
+    cdef Listener *null = NULL
+    return <Listener *>(<char *>node - <size_t>&null.node)
+
+
+cdef inline Server *server_of(Node *node) noexcept nogil:
+    cdef Server *null = NULL
+    return <Server *>(<char *>node - <size_t>&null.node)
+
+
+cdef void listener_drop(Listener *listener) noexcept nogil:
+    """Stop accepting; its connections end at their next idle moment."""
+    cdef Worker *worker = listener.worker
+    cdef Node *node = worker.servers.next
+    cdef Server *server
+    list_remove(&listener.node)
+    timer_remove(&listener.timer)
+    watch_kill(&listener.watch)
+    while node != &worker.servers:
+        server = server_of(node)
+        node = node.next
+        if server.listener_id == listener.id:
+            server_drain(server)
+
+
+cdef void listener_close(Worker *worker, uint32_t listener_id) noexcept nogil:
+    cdef Node *node = worker.listeners.next
+    cdef Listener *listener
+    while node != &worker.listeners:
+        listener = listener_of(node)
+        node = node.next
+        if listener.id == listener_id:
+            listener_drop(listener)
+
+
+cdef void listener_close_all(Worker *worker) noexcept nogil:
+    while not list_empty(&worker.listeners):
+        listener_drop(listener_of(worker.listeners.next))

@@ -1,0 +1,540 @@
+"""See `server_h1.pxd`. RFC 9112 sections 6 (body), 9.3 (persistence), 9.3.2 (pipelining), 9.6 (tear-down)."""
+from libc.string cimport memcpy, memset, strlen
+
+from tulle._fast.base.buf cimport buf_ref
+from tulle._fast.base.clock cimport MILLISECOND
+from tulle._fast.base.list cimport list_append, list_init, list_remove
+from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT, FLAG_OM
+from tulle._fast.base.slab cimport slab_get, slab_put
+from tulle._fast.base.timer cimport timer_clear, timer_set
+from tulle._fast.base.types cimport likely, uint16_t, uint64_t, unlikely
+from tulle._fast.flow.attempt cimport attempt_pump, exchange_client_gone
+from tulle._fast.flow.exchange cimport (
+    exchange_new, exchange_refuse, exchange_run, exchange_server_drained, listener_find,
+)
+from tulle._fast.flow.finish cimport exchange_finish
+from tulle._fast.flow.head_edits cimport extra_add, response_edits
+from tulle._fast.flow.server_body cimport server_body_begin, server_read_body
+from tulle._fast.flow.types cimport (
+    PEER_TEXT, SEND_END, SEND_HEAD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_TUNNEL, Exchange,
+    ServerOps, Table,
+)
+from tulle._fast.http.h1_chunk cimport chunk_write_size
+from tulle._fast.http.h1_parse cimport (
+    PARSE_DONE, PARSE_HEAD_TOO_LARGE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_request, parse_error_status,
+    parse_error_text,
+)
+from tulle._fast.http.h1_write cimport HeadEdits, h1_head_bound, h1_write_response, h1_write_trailers
+from tulle._fast.http.message cimport (
+    FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_HEAD, Field, Message, message_at,
+    message_field,
+)
+from tulle._fast.net.conn cimport (
+    CONN_BLOCKED, CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP, CONN_READABLE,
+    Conn, ConnOps, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_release_input, conn_send,
+    conn_shutdown,
+)
+from tulle._fast.net.loop cimport watch_add, watch_make_ready
+from tulle._fast.net.system cimport (
+    AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLRDHUP, close, inet_ntop, iovec, ntohs, sockaddr_in, sockaddr_in6,
+)
+from tulle._fast.policy.image cimport ListenerEntry
+
+cdef enum:
+    LINGER_TIME = 1000                 # milliseconds
+    LINGER_BYTES = 1048576
+    CHUNK_ROOM = 24
+
+
+# -- a connection -------------------------------------------------------------------------------------------------------
+
+cdef void server_accept(Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length) noexcept nogil:
+    cdef Server *server = <Server *>slab_get(&worker.servers_slab)
+    cdef const ListenerEntry *listener
+    cdef Table *table
+    if unlikely(server == NULL):
+        close(fd)
+        worker.lane.header.accept_failures += 1
+        return
+    memset(server, 0, sizeof(Server))
+    conn_init(&server.conn, &worker.loop, fd, &worker.server_conn, &worker.bufs)
+    server.conn.bytes_received = &worker.lane.header.bytes_downstream_received
+    server.conn.bytes_sent = &worker.lane.header.bytes_downstream_sent
+    server.worker = worker
+    server.listener_id = listener_id
+    if length <= sizeof(server.address):
+        server.address_length = <uint32_t>length & 0xff
+        memcpy(server.address, address, length)
+    list_append(&worker.servers, &server.node)
+    worker.lane.header.downstream_active += 1
+    worker.lane.header.downstream_total += 1
+    if watch_add(&server.conn.watch, EPOLLIN | EPOLLRDHUP | EPOLLET) < 0:
+        worker.lane.header.accept_failures += 1
+        server_close(server, True)
+        return
+    listener = listener_find(worker, listener_id, &table)
+    if listener != NULL:
+        timer_set(&worker.loop.timers, &server.conn.timer, worker.loop.now + listener.head_timeout)
+
+
+cdef void server_close(Server *server, bint reset) noexcept nogil:
+    if server.conn.watch.dead:
+        return
+    list_remove(&server.node)
+    server.worker.lane.header.downstream_active -= 1
+    if server.message != NULL:
+        slab_put(&server.worker.messages_slab, server.message)
+        server.message = NULL
+    conn_close(&server.conn, reset)
+
+
+cdef void server_bury(Conn *conn) noexcept nogil:
+    cdef Server *server = <Server *>conn
+    slab_put(&server.worker.servers_slab, server)
+
+
+cdef void server_linger(Server *server) noexcept nogil:
+    """Our FIN, and a while of reading what the client may still be sending."""
+    server.lingering = 1
+    server.remaining = LINGER_BYTES
+    conn_shutdown(&server.conn)
+    timer_set(&server.worker.loop.timers, &server.conn.timer, server.worker.loop.now + <uint64_t>LINGER_TIME * MILLISECOND)
+    watch_make_ready(&server.conn.watch)
+
+
+cdef void server_linger_input(Server *server) noexcept nogil:
+    cdef int result = CONN_DATA
+    cdef uint32_t got
+    while result == CONN_DATA and server.conn.state & (CONN_READABLE | CONN_HUNG_UP):
+        result = conn_fill(&server.conn)
+        got = conn_available(&server.conn)
+        if got:
+            server.conn.input.start = server.conn.input.end
+        conn_release_input(&server.conn)
+        if got >= server.remaining:
+            result = CONN_END
+            break
+        server.remaining -= got
+    if result == CONN_END or result == CONN_ERROR:
+        server_close(server, False)
+
+
+cdef void server_drain(Server *server) noexcept nogil:
+    server.closing = 1
+    if server.exchange == NULL and not server.parsing and not server.lingering:
+        server_close(server, False)
+
+
+cdef void server_peer(Server *server) noexcept nogil:
+    """The client's address as text."""
+    cdef const sockaddr_in *v4 = <const sockaddr_in *>server.address
+    cdef const sockaddr_in6 *v6 = <const sockaddr_in6 *>server.address
+    if server.address_length >= sizeof(sockaddr_in) and v4.sin_family == AF_INET:
+        inet_ntop(AF_INET, &v4.sin_addr, server.peer, PEER_TEXT)
+        server.peer_port = ntohs(v4.sin_port)
+    elif server.address_length >= sizeof(sockaddr_in6) and v4.sin_family == AF_INET6:
+        inet_ntop(AF_INET6, &v6.sin6_addr, server.peer, PEER_TEXT)
+        server.peer_port = ntohs(v6.sin6_port)
+    else:
+        memcpy(server.peer, b"unix:\0", 6)
+    server.peer_length = <uint32_t>strlen(server.peer) & 0xff
+
+
+# -- input --------------------------------------------------------------------------------------------------------------
+
+cdef void server_input(Conn *conn) noexcept nogil:
+    cdef Server *server = <Server *>conn
+    cdef Exchange *x = server.exchange
+    if x == NULL:
+        if unlikely(server.lingering):
+            server_linger_input(server)
+        else:
+            server_head(server)
+        return
+    if not x.flags & X_REQUEST_READ:
+        attempt_pump(x)
+        if server.exchange != x or not x.flags & X_REQUEST_READ:
+            return
+    if unlikely(conn.state & CONN_HUNG_UP) and not x.flags & X_TUNNEL:
+        server_watch_for_end(server)
+
+
+cdef void server_watch_for_end(Server *server) noexcept nogil:
+    """The client has sent its FIN or a reset while it waits: read up to it, and take it for a client that has left."""
+    cdef int result = CONN_DATA
+    if server.exchange.flags & X_RESPONSE_ENDED:
+        return
+    while result == CONN_DATA:
+        result = conn_fill(&server.conn)
+    if result == CONN_END or result == CONN_ERROR:
+        server.closing = 1
+        exchange_client_gone(server.exchange)
+
+
+cdef bint server_message(Server *server, uint64_t head_timeout) noexcept nogil:
+    """The first bytes of a head are here."""
+    if server.message == NULL:
+        server.message = <Message *>slab_get(&server.worker.messages_slab)
+        if server.message == NULL:
+            return False
+        h1_message_init(server.message)
+    if not server.parsing:
+        server.parsing = 1
+        if server.requests > 0:
+            timer_set(&server.worker.loop.timers, &server.conn.timer, server.worker.loop.now + head_timeout)
+    return True
+
+
+cdef void server_head(Server *server) noexcept nogil:
+    """Read and parse until a head is complete, or nothing more is here."""
+    cdef Conn *conn = &server.conn
+    cdef const ListenerEntry *listener
+    cdef ParseLimits limits
+    cdef Table *table
+    cdef int result
+    listener = listener_find(server.worker, server.listener_id, &table)
+    if unlikely(listener == NULL):
+        server_close(server, False)
+        return
+    limits.head = listener.max_head
+    limits.line = listener.max_line
+    limits.fields = listener.max_fields
+    while True:
+        if conn_available(conn) == 0 or server.parsing:
+            if not conn.state & (CONN_READABLE | CONN_HUNG_UP) or conn.state & CONN_EOF:
+                result = CONN_END if conn.state & CONN_EOF else CONN_DONE
+            else:
+                result = conn_fill(conn)
+            if result == CONN_FULL:
+                if conn.input.end - conn.input.start > limits.head or conn_grow(conn) != CONN_DONE:
+                    server_refuse(server, PARSE_HEAD_TOO_LARGE)
+                    return
+                continue
+            if result == CONN_DONE:
+                return
+            if unlikely(result != CONN_DATA):
+                server_ended(server)
+                return
+        if unlikely(not server_message(server, listener.head_timeout)):
+            server_close(server, True)
+            return
+        result = h1_parse_request(server.message, conn_data(conn), conn_available(conn), &limits)
+        if likely(result == PARSE_DONE):
+            server_begin(server)
+            return
+        if result != PARSE_MORE:
+            server_refuse(server, result)
+            return
+
+
+cdef void server_ended(Server *server) noexcept nogil:
+    """The client has left between requests, or in the middle of a head."""
+    if server.parsing:
+        server.worker.lane.header.protocol_errors_downstream += 1
+    server_close(server, False)
+
+
+cdef Exchange *server_exchange(Server *server) noexcept nogil:
+    cdef Exchange *x
+    cdef Message *message = server.message
+    message.base = conn_data(&server.conn)
+    x = exchange_new(
+        server.worker, server, &server.worker.server_ops, server.listener_id, message, buf_ref(server.conn.input), server.worker.loop.now
+    )
+    if unlikely(x == NULL):
+        server.conn.input.refs -= 1
+        server_close(server, True)
+        return NULL
+    if server.peer_length == 0:
+        server_peer(server)
+    x.peer = server.peer
+    x.peer_length = server.peer_length
+    server.exchange = x
+    server.message = NULL
+    server.parsing = 0
+    server.requests += 1
+    server.chunked_out = 0
+    timer_clear(&server.conn.timer)
+    return x
+
+
+cdef void server_begin(Server *server) noexcept nogil:
+    cdef Message *message = server.message
+    cdef Exchange *x = server_exchange(server)
+    if unlikely(x == NULL):
+        return
+    server.conn.input.start += message.head_length
+    server_body_begin(server, message)
+    if message.framing == FRAMING_NONE:
+        x.flags |= X_REQUEST_READ
+        conn_release_input(&server.conn)
+    if unlikely(server.closing) or (
+        x.listener != NULL and x.listener.max_requests != 0 and server.requests >= x.listener.max_requests
+    ):
+        x.flags &= ~<uint32_t>X_KEEP_ALIVE
+    exchange_run(x)
+
+
+cdef void server_refuse(Server *server, int error) noexcept nogil:
+    """A head that cannot be accepted: answer, count, close."""
+    cdef Exchange *x
+    server.worker.lane.header.protocol_errors_downstream += 1
+    if server.message == NULL:
+        server_close(server, True)
+        return
+    server.message.head_length = 0
+    x = server_exchange(server)
+    if x != NULL:
+        server.conn.input.start = server.conn.input.end
+        server.framing = FRAMING_NONE
+        exchange_refuse(x, <uint16_t>parse_error_status(error), FLAG_DPE, parse_error_text(error))
+
+
+# -- answers ------------------------------------------------------------------------------------------------------------
+
+cdef bint server_decide_end(Server *server, Exchange *x) noexcept nogil:
+    """Whether the connection closes after this answer."""
+    if not x.flags & X_REQUEST_READ or server.closing or server.worker.draining:
+        x.flags &= ~<uint32_t>X_KEEP_ALIVE
+    return not x.flags & X_KEEP_ALIVE
+
+
+cdef void add_connection_fields(Server *server, Exchange *x, const Message *message, uint32_t *count) noexcept nogil:
+    """Framing and persistence in HTTP/1 (RFC 9112 sections 6.1 and 9.3); the hop-by-hop fields were left out before."""
+    cdef Worker *worker = server.worker
+    cdef const Field *upgrade
+    if unlikely(message.framing == FRAMING_TUNNEL):
+        upgrade = message_field(message, FIELD_UPGRADE)
+        if upgrade != NULL:
+            extra_add(worker, count, b"connection", 10, b"upgrade", 7)
+            extra_add(worker, count, b"upgrade", 7, message_at(message, upgrade.value), upgrade.value_length)
+        return
+    if message.framing == FRAMING_CHUNKED or message.framing == FRAMING_CLOSE:
+        if x.version_minor > 0:
+            server.chunked_out = 1
+            extra_add(worker, count, b"transfer-encoding", 17, b"chunked", 7)
+        else:
+            # HTTP/1.0 knows no chunks: the end of the connection is the end of the body
+            server.until_close = 1
+            x.flags &= ~<uint32_t>X_KEEP_ALIVE
+    if unlikely(server_decide_end(server, x)):
+        extra_add(worker, count, b"connection", 10, b"close", 5)
+    elif unlikely(x.version_minor == 0):
+        extra_add(worker, count, b"connection", 10, b"keep-alive", 10)
+
+
+cdef int server_send(Exchange *x, uint32_t flags, const char *data, size_t length) noexcept nogil:
+    """One system call for whatever is at hand: head, body, framing."""
+    cdef Server *server = <Server *>x.server
+    cdef Worker *worker = server.worker
+    cdef iovec pieces[4]
+    cdef uint32_t count = 0
+    cdef HeadEdits edits
+    cdef uint32_t used = 0
+    cdef char *out = worker.scratch
+    if flags & SEND_HEAD:
+        edits.target = NULL
+        edits.target_length = 0
+        edits.extra_count = response_edits(x)
+        add_connection_fields(server, x, x.response, &edits.extra_count)
+        edits.extras = worker.extras
+        if h1_head_bound(x.response, &edits, True) + 256 > worker.scratch_size:
+            return CONN_ERROR
+        used = h1_write_response(out, x.response, &edits, x.response.status, True)
+        if x.response.framing == FRAMING_TUNNEL:
+            server.framing = FRAMING_TUNNEL
+            server.chunked_out = 0
+            timer_clear(&server.conn.timer)
+    if server.chunked_out:
+        if length > 0:
+            used += chunk_write_size(out + used, length)
+        if used:
+            add_piece(pieces, &count, out, used)
+            out += used
+        add_piece(pieces, &count, data, length)
+        used = 0
+        if length > 0:
+            memcpy(out, b"\r\n", 2)
+            used = 2
+        if flags & SEND_END:
+            memcpy(out + used, b"0\r\n", 3)
+            used += 3
+            if x.trailers != NULL and h1_head_bound(x.trailers, NULL, True) + 131072 < worker.scratch_size:
+                used += h1_write_trailers(out + used, x.trailers, True)
+            else:
+                memcpy(out + used, b"\r\n", 2)
+                used += 2
+        add_piece(pieces, &count, out, used)
+    else:
+        add_piece(pieces, &count, out, used)
+        add_piece(pieces, &count, data, length)
+    if count == 2 and pieces[0].iov_len + pieces[1].iov_len <= 4096 and used == pieces[0].iov_len:
+        # One short buffer is cheaper to hand over than two
+        memcpy(out + used, data, length)
+        pieces[0].iov_len += length
+        count = 1
+    if flags & SEND_END and x.flags & X_TUNNEL:
+        if conn_send(&server.conn, pieces, count) == CONN_ERROR:
+            return CONN_ERROR
+        conn_shutdown(&server.conn)
+        return CONN_DONE
+    return conn_send(&server.conn, pieces, count)
+
+
+cdef inline void add_piece(iovec *pieces, uint32_t *count, const char *data, size_t length) noexcept nogil:
+    if length == 0:
+        return
+    pieces[count[0]].iov_base = <void *>data
+    pieces[count[0]].iov_len = length
+    count[0] += 1
+
+
+cdef int server_informational(Exchange *x, const Message *message) noexcept nogil:
+    """1xx passed on; HTTP/1.0 clients do not know them (RFC 9110 section 15.2)."""
+    cdef Server *server = <Server *>x.server
+    cdef HeadEdits edits
+    cdef iovec piece
+    if x.version_minor == 0:
+        return CONN_DONE
+    edits.target = NULL
+    edits.target_length = 0
+    edits.extra_count = 0
+    edits.extras = NULL
+    if h1_head_bound(message, &edits, True) > server.worker.scratch_size:
+        return CONN_DONE
+    piece.iov_base = server.worker.scratch
+    piece.iov_len = h1_write_response(server.worker.scratch, message, &edits, message.status, True)
+    return conn_send(&server.conn, &piece, 1)
+
+
+cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char *body, size_t length) noexcept nogil:
+    cdef Server *server = <Server *>x.server
+    cdef Worker *worker = server.worker
+    cdef Message message
+    cdef HeadEdits edits
+    cdef char digits[24]
+    cdef iovec pieces[2]
+    cdef uint32_t count = 0
+    cdef int result
+    h1_message_init(&message)
+    message.base = digits
+    message.status = 0
+    message.framing = FRAMING_NONE
+    if status != 204 and status != 304:
+        extra_add(worker, &extras, b"content-length", 14, digits, write_decimal(digits, length))
+    add_connection_fields(server, x, &message, &extras)
+    edits.target = NULL
+    edits.target_length = 0
+    edits.extra_count = extras
+    edits.extras = worker.extras
+    x.flags |= X_RESPONSE_BEGUN | X_RESPONSE_ENDED
+    if h1_head_bound(&message, &edits, True) > worker.scratch_size:
+        result = CONN_ERROR
+    else:
+        add_piece(pieces, &count, worker.scratch, h1_write_response(worker.scratch, &message, &edits, status, True))
+        if x.method != METHOD_HEAD:
+            add_piece(pieces, &count, body, length)
+            x.bytes_sent += length
+        result = conn_send(&server.conn, pieces, count)
+    if result == CONN_BLOCKED:
+        return result
+    exchange_finish(x, x.flags & X_KEEP_ALIVE != 0, result < 0)
+    return result
+
+
+cdef uint32_t write_decimal(char *out, uint64_t value) noexcept nogil:
+    cdef char reversed_digits[24]
+    cdef uint32_t length = 0
+    cdef uint32_t index
+    while True:
+        reversed_digits[length] = <char>(c'0' + value % 10)
+        length += 1
+        value //= 10
+        if value == 0:
+            break
+    for index in range(length):
+        out[index] = reversed_digits[length - 1 - index]
+    return length
+
+
+cdef void server_finished(Exchange *x, bint keep, bint cut) noexcept nogil:
+    cdef Server *server = <Server *>x.server
+    cdef Worker *worker = server.worker
+    cdef const ListenerEntry *listener
+    cdef Table *table
+    server.exchange = NULL
+    if unlikely(server.message != NULL):
+        slab_put(&worker.messages_slab, server.message)          # held a trailer section
+        server.message = NULL
+    if unlikely(cut):
+        # Whoever reads until the end must not take a cut for the end
+        server_close(server, server.until_close)
+        return
+    if unlikely(not keep or server.closing or worker.draining):
+        if server.conn.output == NULL and (
+            server.conn.state & CONN_EOF
+            or (
+                x.flags & X_REQUEST_READ
+                and conn_available(&server.conn) == 0
+                and not server.conn.state & (CONN_READABLE | CONN_HUNG_UP)
+            )
+        ):
+            server_close(server, False)
+            return
+        server.closing = 1
+        server_linger(server)
+        return
+    listener = listener_find(worker, server.listener_id, &table)
+    if likely(listener != NULL):
+        timer_set(&worker.loop.timers, &server.conn.timer, worker.loop.now + listener.idle_timeout)
+    if unlikely(server.conn.input != NULL):
+        conn_release_input(&server.conn)
+    if unlikely(server.conn.input != NULL or server.conn.state & (CONN_READABLE | CONN_HUNG_UP)):
+        watch_make_ready(&server.conn.watch)
+
+
+# -- other events -------------------------------------------------------------------------------------------------------
+
+cdef void server_drained(Conn *conn) noexcept nogil:
+    cdef Server *server = <Server *>conn
+    if conn.state & CONN_BROKEN:
+        if server.exchange != NULL:
+            exchange_client_gone(server.exchange)
+        else:
+            server_close(server, False)
+        return
+    if server.exchange != NULL:
+        exchange_server_drained(server.exchange)
+
+
+cdef void server_timeout(Conn *conn, uint64_t now) noexcept nogil:
+    """Linger, keep-alive idle time, or a head that came too slowly."""
+    cdef Server *server = <Server *>conn
+    cdef Exchange *x
+    if server.exchange != NULL:
+        return
+    if server.lingering or not server.parsing:
+        server_close(server, False)
+        return
+    server.message.head_length = 0
+    x = server_exchange(server)
+    if x != NULL:
+        server.conn.input.start = server.conn.input.end
+        exchange_refuse(x, 408, FLAG_DT, NULL)
+
+
+cdef void server_connected(Conn *conn, int error) noexcept nogil:
+    pass
+
+
+cdef void server_install(Worker *worker) noexcept nogil:
+    worker.server_conn.connected = server_connected
+    worker.server_conn.input = server_input
+    worker.server_conn.drained = server_drained
+    worker.server_conn.timeout = server_timeout
+    worker.server_conn.bury = server_bury
+    worker.server_ops.send = server_send
+    worker.server_ops.send_informational = server_informational
+    worker.server_ops.reply = server_reply
+    worker.server_ops.read_body = server_read_body
+    worker.server_ops.finished = server_finished

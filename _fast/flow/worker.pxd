@@ -1,0 +1,1 @@
+"""The worker: set up, run until told to leave, let everything go. The border between Python and the hot path."""

@@ -1,0 +1,136 @@
+"""See `worker.pxd`. `run` drops the GIL once; no Python object is touched until it returns."""
+from libc.stdlib cimport calloc, free, malloc
+
+from tulle._fast.base.buf cimport buf_pool_destroy, buf_pool_init
+from tulle._fast.base.clock cimport MILLISECOND, clock_monotonic, clock_wall
+from tulle._fast.base.idmap cimport idmap_destroy, idmap_init
+from tulle._fast.base.list cimport list_empty, list_init
+from tulle._fast.base.random cimport random_seed
+from tulle._fast.base.shared cimport LANE_FREE, LANE_RUNNING, shared_lane, shared_open
+from tulle._fast.base.slab cimport slab_destroy, slab_init
+from tulle._fast.base.types cimport uint32_t, uint64_t
+from tulle._fast.flow.client_h1 cimport client_install
+from tulle._fast.flow.control cimport CONTROL_DRAINED
+from tulle._fast.flow.server_h1 cimport server_install
+from tulle._fast.flow.types cimport MAX_LANES, Exchange, Server, Upstream, Worker
+from tulle._fast.flow.worker_control cimport worker_control_open, worker_control_report, worker_control_send
+from tulle._fast.http.message cimport Message
+from tulle._fast.net.loop cimport loop_init, loop_turn
+
+cdef extern from "<sys/mman.h>" nogil:
+    void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset) noexcept
+    int munmap(void *address, size_t length) noexcept
+    int PROT_READ, PROT_WRITE, MAP_SHARED
+    void *MAP_FAILED
+
+cdef extern from "<unistd.h>" nogil:
+    long lseek(int fd, long offset, int whence) noexcept
+    int SEEK_END
+    int getpid() noexcept
+
+cdef enum:
+    SCRATCH_BYTES = 512 * 1024
+    SLAB_CHUNK = 64 * 1024
+    MESSAGE_CHUNK = 128 * 1024
+    REFRESH = 1000                     # milliseconds after which a turn looks at clock offset and gauges anew
+
+
+cdef int worker_setup(Worker *worker) noexcept nogil:
+    if loop_init(&worker.loop) < 0:
+        return -1
+    if idmap_init(&worker.clusters) < 0 or idmap_init(&worker.hosts) < 0:
+        return -1
+    buf_pool_init(&worker.bufs)
+    slab_init(&worker.servers_slab, sizeof(Server), SLAB_CHUNK, 0)
+    slab_init(&worker.upstreams_slab, sizeof(Upstream), SLAB_CHUNK, 0)
+    slab_init(&worker.exchanges_slab, sizeof(Exchange), SLAB_CHUNK, 0)
+    slab_init(&worker.messages_slab, sizeof(Message), MESSAGE_CHUNK, 0)
+    list_init(&worker.tables)
+    list_init(&worker.listeners)
+    list_init(&worker.servers)
+    list_init(&worker.all_clusters)
+    random_seed(&worker.random, clock_wall() ^ (<uint64_t>getpid() << 32) ^ clock_monotonic())
+    worker.scratch_size = SCRATCH_BYTES
+    worker.scratch = <char *>malloc(SCRATCH_BYTES)
+    if worker.scratch == NULL:
+        return -1
+    server_install(worker)
+    client_install(worker)
+    worker.lane.header.pid = <uint32_t>getpid()
+    worker.lane.header.state = LANE_RUNNING
+    worker.wall_offset = clock_wall() - clock_monotonic()
+    return worker_control_open(worker)
+
+
+cdef bint worker_done(Worker *worker) noexcept nogil:
+    if worker.quitting:
+        return True
+    if not worker.draining:
+        return False
+    return list_empty(&worker.servers) or worker.loop.now >= worker.drain_deadline
+
+
+cdef void worker_loop(Worker *worker) noexcept nogil:
+    cdef uint64_t checked = 0
+    cdef uint64_t longest
+    while not worker_done(worker):
+        longest = worker.drain_deadline - worker.loop.now if worker.draining else <uint64_t>-1
+        worker.lanes = worker.shared.lanes_used
+        loop_turn(&worker.loop, longest)
+        worker.lane.header.loop_wakeups += 1
+        worker_control_report(worker)
+        if worker.loop.now - checked >= <uint64_t>REFRESH * MILLISECOND:
+            checked = worker.loop.now
+            worker.wall_offset = clock_wall() - worker.loop.now
+            worker.lane.header.buffers_active = worker.bufs.small.used + worker.bufs.large.used
+
+
+cdef void worker_teardown(Worker *worker) noexcept nogil:
+    if worker.control_fd >= 0:
+        worker_control_send(worker, CONTROL_DRAINED)
+    worker.lane.header.state = LANE_FREE
+    buf_pool_destroy(&worker.bufs)
+    slab_destroy(&worker.servers_slab)
+    slab_destroy(&worker.upstreams_slab)
+    slab_destroy(&worker.exchanges_slab)
+    slab_destroy(&worker.messages_slab)
+    idmap_destroy(&worker.clusters)
+    idmap_destroy(&worker.hosts)
+    free(worker.scratch)
+
+
+def run(int lane, int shared_fd, int control_fd, list wake_fds, int log_fd):
+    """Serve on a lane until told to leave.
+
+    `shared_fd` is the memory that all share, `control_fd` a SOCK_SEQPACKET socket to the master, `wake_fds` one eventfd
+    per lane, `log_fd` the logger's eventfd. Answers the exit status: 0 drained or told to quit, 1 could not start.
+    """
+    cdef Worker *worker = <Worker *>calloc(1, sizeof(Worker))
+    cdef size_t size = <size_t>lseek(shared_fd, 0, SEEK_END)
+    cdef void *block
+    cdef int result = -1
+    cdef uint32_t index
+    if worker == NULL:
+        return 1
+    block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, shared_fd, 0)
+    if block != MAP_FAILED:
+        worker.shared = shared_open(block, size)
+    if worker.shared == NULL or lane >= <int>worker.shared.lane_capacity or len(wake_fds) > MAX_LANES:
+        free(worker)
+        return 1
+    worker.lane = shared_lane(worker.shared, lane)
+    worker.lane_index = lane
+    worker.lanes = worker.shared.lanes_used
+    worker.control_fd = control_fd
+    worker.log_fd = log_fd
+    worker.wake_count = len(wake_fds)
+    for index in range(worker.wake_count):
+        worker.wake_fds[index] = wake_fds[index]
+    with nogil:
+        result = worker_setup(worker)
+        if result == 0:
+            worker_loop(worker)
+            worker_teardown(worker)
+    munmap(block, size)
+    free(worker)
+    return 0 if result == 0 else 1
