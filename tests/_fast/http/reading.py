@@ -90,7 +90,8 @@ def theirs(kind: int, data: bytes, method: str = "GET") -> Message | str:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     else:
         connection = _client(method)
-    connection.receive_data(data)
+    if data:
+        connection.receive_data(data)
     head: h11.Request | h11.Response | h11.InformationalResponse | None = None
     body = b""
     trailers: Fields = []
