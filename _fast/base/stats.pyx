@@ -36,28 +36,6 @@ def create(uint32_t lanes, uint32_t clusters, uint32_t endpoints) -> int:
     return descriptor
 
 
-cdef inline uint64_t offset(SharedHeader *shared, void *place) noexcept nogil:
-    return <uint64_t>(<char *>place - <char *>shared)
-
-
-cdef inline uint64_t cluster_lines_size(SharedHeader *shared) noexcept nogil:
-    return <uint64_t>shared.cluster_capacity * shared.lane_capacity * sizeof(ClusterLine)
-
-
-cdef inline uint64_t cluster_stats_size(SharedHeader *shared) noexcept nogil:
-    return shared.cluster_capacity * sizeof(ClusterStats)
-
-
-cdef inline uint64_t endpoint_stats_size(SharedHeader *shared) noexcept nogil:
-    return shared.endpoint_capacity * sizeof(EndpointStats)
-
-
-cdef inline uint64_t slot_after(uint64_t end, uint64_t size, uint64_t capacity) noexcept nogil:
-    """The first slot of `size` bytes that begins at or after `end`."""
-    cdef uint64_t slot = (end + size - 1) // size
-    return slot if slot < capacity else capacity
-
-
 cdef void clear_cluster_lines(SharedHeader *shared, uint32_t lane, uint64_t begin, uint64_t end) noexcept nogil:
     cdef uint64_t row = <uint64_t>shared.lane_capacity * sizeof(ClusterLine)
     cdef uint64_t slot
@@ -145,9 +123,11 @@ cdef class Stats:
         header.tunnels_active = 0
         for begin, end in self.extents(self.shared.cluster_lines, cluster_lines_size(self.shared)):
             clear_cluster_lines(self.shared, index, begin, end)
-        for begin, end in self.extents(offset(self.shared, lane_cluster(lane, 0)), cluster_stats_size(self.shared)):
+        start = shared_offset(self.shared, lane_cluster(lane, 0))
+        for begin, end in self.extents(start, cluster_stats_size(self.shared)):
             clear_cluster_gauges(self.shared, lane, begin, end)
-        for begin, end in self.extents(offset(self.shared, lane_endpoint(lane, 0)), endpoint_stats_size(self.shared)):
+        start = shared_offset(self.shared, lane_endpoint(lane, 0))
+        for begin, end in self.extents(start, endpoint_stats_size(self.shared)):
             clear_endpoint_gauges(self.shared, lane, begin, end)
 
     def extents(self, uint64_t start, uint64_t size) -> list[tuple[int, int]]:

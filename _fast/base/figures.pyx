@@ -1,0 +1,287 @@
+"""See `figures.pxd`."""
+from cpython.array cimport array, clone
+
+from tulle._fast.base.histogram cimport HISTOGRAM_OCTAVES, HISTOGRAM_STEPS, Histogram
+from tulle._fast.base.shared cimport (
+    FLAG_COUNT, LIMIT_COUNT, RESPONSE_CLASSES, SERIES_SLOTS, ClusterLine, ClusterStats, EndpointHealth, EndpointStats,
+    Lane, Series, lane_cluster, lane_endpoint, shared_cluster_lines, shared_lane,
+)
+from tulle._fast.base.stats cimport (
+    Stats, cluster_lines_size, cluster_stats_size, endpoint_stats_size, shared_offset, slot_after,
+)
+from tulle._fast.base.types cimport uint32_t, uint64_t
+
+FLAGS = (
+    "NR", "UH", "UF", "UO", "UC", "UR", "UT", "UPE", "URX", "DC", "DPE", "DT", "RL", "DI", "FI", "UAEX", "RBAC", "SI",
+    "LR", "OM", "DR", "PT",
+)                                               # letters of ResponseFlag, in its order
+LIMITS = ("connections", "pending", "requests", "retries")
+CLUSTER_FIELDS = (
+    "requests_active", "overflow_connections", "overflow_pending", "overflow_requests", "overflow_retries", "retries",
+    "retries_succeeded", "retries_limited", "connections_total", "connect_failures", "connect_timeouts",
+    "requests_total", "request_timeouts", "pending_timeouts",
+)
+ENDPOINT_FIELDS = (
+    "requests_active", "connections_active", "connections_idle", "requests_total", "responses_none", "responses_1xx",
+    "responses_2xx", "responses_3xx", "responses_4xx", "responses_5xx", "connect_failures", "resets", "timeouts",
+    "latency_sum",
+)
+FINE = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS      # buckets of a histogram as it is kept
+SERIES_HEAD = RESPONSE_CLASSES + FLAG_COUNT + 2     # words before the histograms: classes, flags, received, sent
+
+cdef enum:
+    CLUSTER_WORDS = 14
+    ENDPOINT_WORDS = 14
+    FINE_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS
+
+
+cdef inline uint64_t fine_middle(uint64_t fine) noexcept nogil:
+    cdef uint64_t octave = fine // HISTOGRAM_STEPS
+    cdef uint64_t step = fine % HISTOGRAM_STEPS
+    if octave == 0:
+        return step * 32 + 16
+    return ((32 + step) << (octave + 4)) + (<uint64_t>1 << (octave + 3))
+
+
+def middle(uint64_t fine) -> int:
+    """The middle of a fine bucket in nanoseconds: at most 1.6 % from all that it counts, above a microsecond."""
+    return fine_middle(fine)
+
+
+def totals(Stats stats) -> dict[str, int]:
+    """The figures of the lanes' headers added up, by name. `series_count` and the like are sums too."""
+    total: dict[str, int] = {}
+    for index in range(stats.lanes_used):
+        for name, value in stats.lane(index).items():
+            total[name] = total.get(name, 0) + value
+    for name in ("state", "pid", "reserved"):
+        total.pop(name, None)
+    return total
+
+
+# -- series -----------------------------------------------------------------------------------------------------------
+
+def series(Stats stats, bounds: tuple[int, ...]) -> dict[tuple[int, int, int, int], array]:
+    """Requests by (listener, route, cluster slot + 1, cluster generation): words, `SERIES_HEAD` and two histograms.
+
+    A histogram is count, sum of nanoseconds, and how many in each bucket: up to the first of `bounds` (nanoseconds),
+    between the first and the second, and so on, above the last.
+    """
+    cdef Bounds exposed
+    cdef uint32_t words
+    cdef Series *found
+    cdef array total
+    cdef array given
+    cdef Lane *lane
+    given = array("Q", bounds)
+    buckets_of(&exposed, <const uint64_t *>given.data.as_ulonglongs, <uint32_t>len(given))
+    words = SERIES_HEAD + 2 * (2 + exposed.count)
+    sums: dict[tuple[int, int, int, int], array] = {}
+    for index in range(stats.shared.lanes_used):
+        lane = shared_lane(stats.shared, index)
+        for offset in series_offsets(stats, index):
+            found = <Series *>(<char *>lane + lane.arena + <uint64_t>offset)
+            key = (found.listener, found.route, found.cluster, found.cluster_generation)
+            total = sums.get(key)
+            if total is None:
+                total = sums[key] = zeros(words)
+            series_add(<uint64_t *>total.data.as_ulonglongs, <char *>lane + lane.arena, found, &exposed)
+    return sums
+
+
+def durations(Stats stats, bint upstream, str by) -> dict[int, array]:
+    """Fine buckets of the total or the upstream time, by `listener` id or by `cluster` slot + 1."""
+    cdef Series *found
+    cdef array total
+    cdef Lane *lane
+    sums: dict[int, array] = {}
+    for index in range(stats.shared.lanes_used):
+        lane = shared_lane(stats.shared, index)
+        for offset in series_offsets(stats, index):
+            found = <Series *>(<char *>lane + lane.arena + <uint64_t>offset)
+            key = found.listener if by == "listener" else found.cluster
+            total = sums.get(key)
+            if total is None:
+                total = sums[key] = zeros(FINE_BUCKETS)
+            fine_add(
+                <uint64_t *>total.data.as_ulonglongs,
+                <char *>lane + lane.arena,
+                &found.upstream if upstream else &found.duration,
+            )
+    return sums
+
+
+def series_offsets(Stats stats, uint32_t index) -> list[int]:
+    """Where in a lane's arena its series are."""
+    cdef Lane *lane = shared_lane(stats.shared, index)
+    cdef uint32_t *slots = <uint32_t *>(<char *>lane + lane.series_index)
+    cdef uint64_t slot, begin, end
+    found = []
+    for begin, end in stats.extents(shared_offset(stats.shared, slots), <uint64_t>SERIES_SLOTS * 4):
+        for slot in range(begin // 4, slot_after(end, 4, SERIES_SLOTS)):
+            if slots[slot] != 0:
+                found.append(<uint64_t>slots[slot] * 8)
+    return found
+
+
+cdef void series_add(uint64_t *total, char *arena, const Series *added, const Bounds *bounds) noexcept nogil:
+    cdef int index
+    for index in range(RESPONSE_CLASSES):
+        total[index] += added.requests[index]
+    for index in range(FLAG_COUNT):
+        total[RESPONSE_CLASSES + index] += added.flags[index]
+    total += RESPONSE_CLASSES + FLAG_COUNT
+    total[0] += added.bytes_received
+    total[1] += added.bytes_sent
+    histogram_add(total + 2, arena, &added.duration, bounds)
+    histogram_add(total + 4 + bounds.count, arena, &added.upstream, bounds)
+
+
+cdef void histogram_add(uint64_t *total, char *arena, const Histogram *added, const Bounds *bounds) noexcept nogil:
+    cdef int octave, step
+    cdef uint64_t *steps
+    total[0] += added.count
+    total[1] += added.sum
+    for octave in range(HISTOGRAM_OCTAVES):
+        if added.octaves[octave] != 0:
+            steps = <uint64_t *>(arena + <uint64_t>added.octaves[octave] * 8)
+            for step in range(HISTOGRAM_STEPS):
+                total[2 + bounds.bucket_of[octave * HISTOGRAM_STEPS + step]] += steps[step]
+
+
+cdef void fine_add(uint64_t *total, char *arena, const Histogram *added) noexcept nogil:
+    cdef int octave, step
+    cdef uint64_t *steps
+    for octave in range(HISTOGRAM_OCTAVES):
+        if added.octaves[octave] != 0:
+            steps = <uint64_t *>(arena + <uint64_t>added.octaves[octave] * 8)
+            for step in range(HISTOGRAM_STEPS):
+                total[octave * HISTOGRAM_STEPS + step] += steps[step]
+
+
+cdef inline void buckets_of(Bounds *exposed, const uint64_t *bounds, uint32_t count) noexcept nogil:
+    """A fine bucket counts where its middle does."""
+    cdef int fine
+    cdef uint32_t bucket = 0
+    exposed.count = count + 1
+    for fine in range(FINE_BUCKETS):
+        while bucket < count and fine_middle(<uint64_t>fine) > bounds[bucket]:
+            bucket += 1
+        exposed.bucket_of[fine] = bucket
+
+
+# -- clusters and endpoints -------------------------------------------------------------------------------------------
+
+def clusters(Stats stats) -> dict[tuple[int, int], array]:
+    """By (slot, generation): words as `CLUSTER_FIELDS` names them."""
+    cdef uint64_t slot, begin, end
+    cdef ClusterStats *found
+    cdef array total
+    cdef Lane *lane
+    sums: dict[tuple[int, int], array] = {}
+    for index in range(stats.shared.lanes_used):
+        lane = shared_lane(stats.shared, index)
+        found = lane_cluster(lane, 0)
+        for begin, end in stats.extents(shared_offset(stats.shared, found), cluster_stats_size(stats.shared)):
+            for slot in range(
+                begin // sizeof(ClusterStats), slot_after(end, sizeof(ClusterStats), stats.shared.cluster_capacity)
+            ):
+                if found[slot].generation != 0:
+                    total = sum_of(sums, slot, found[slot].generation, CLUSTER_WORDS)
+                    cluster_add(<uint64_t *>total.data.as_ulonglongs, found + slot)
+    return sums
+
+
+def endpoints(Stats stats) -> dict[tuple[int, int], array]:
+    """By (slot, generation): words as `ENDPOINT_FIELDS` names them."""
+    cdef uint64_t slot, begin, end
+    cdef EndpointStats *found
+    cdef array total
+    cdef Lane *lane
+    sums: dict[tuple[int, int], array] = {}
+    for index in range(stats.shared.lanes_used):
+        lane = shared_lane(stats.shared, index)
+        found = lane_endpoint(lane, 0)
+        for begin, end in stats.extents(shared_offset(stats.shared, found), endpoint_stats_size(stats.shared)):
+            for slot in range(
+                begin // sizeof(EndpointStats), slot_after(end, sizeof(EndpointStats), stats.shared.endpoint_capacity)
+            ):
+                if found[slot].generation != 0:
+                    total = sum_of(sums, slot, found[slot].generation, ENDPOINT_WORDS)
+                    endpoint_add(<uint64_t *>total.data.as_ulonglongs, found + slot)
+    return sums
+
+
+def limits(Stats stats) -> dict[int, list[int]]:
+    """What all lanes hold of a cluster's limits together, by slot: words as `LIMITS` names them."""
+    cdef uint64_t slot, begin, end
+    cdef uint64_t row = <uint64_t>stats.shared.lane_capacity * sizeof(ClusterLine)
+    cdef ClusterLine *line
+    sums: dict[int, list[int]] = {}
+    for begin, end in stats.extents(stats.shared.cluster_lines, cluster_lines_size(stats.shared)):
+        for slot in range(begin // row, slot_after(end, row, stats.shared.cluster_capacity)):
+            line = shared_cluster_lines(stats.shared, <uint32_t>slot)
+            used = [0] * LIMIT_COUNT
+            for lane in range(stats.shared.lanes_used):
+                for limit in range(LIMIT_COUNT):
+                    used[limit] += line[<uint32_t>lane].used[<uint32_t>limit]
+            if any(used):
+                sums[slot] = used
+    return sums
+
+
+def unhealthy(Stats stats) -> set[tuple[int, int]]:
+    """(slot, generation) of the endpoints whose active health checks fail."""
+    cdef uint64_t slot, begin, end
+    cdef EndpointHealth *health = <EndpointHealth *>(<char *>stats.shared + stats.shared.endpoint_health)
+    cdef uint64_t size = stats.shared.endpoint_capacity * sizeof(EndpointHealth)
+    found = set()
+    for begin, end in stats.extents(stats.shared.endpoint_health, size):
+        for slot in range(
+            begin // sizeof(EndpointHealth), slot_after(end, sizeof(EndpointHealth), stats.shared.endpoint_capacity)
+        ):
+            if health[slot].unhealthy:
+                found.add((slot, health[slot].generation))
+    return found
+
+
+def sum_of(sums: dict[tuple[int, int], array], slot: int, generation: int, words: int) -> array:
+    """The words that an owner of a slot is summed in."""
+    total = sums.get((slot, generation))
+    if total is None:
+        total = sums[slot, generation] = zeros(words)
+    return total
+
+
+def zeros(words: int) -> array:
+    return clone(array("Q"), words, zero=True)
+
+
+cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil:
+    cdef uint32_t limit
+    total[0] += added.requests_active
+    for limit in range(LIMIT_COUNT):
+        total[1 + limit] += added.overflow[limit]
+    total[5] += added.retries
+    total[6] += added.retries_succeeded
+    total[7] += added.retries_limited
+    total[8] += added.connections_total
+    total[9] += added.connect_failures
+    total[10] += added.connect_timeouts
+    total[11] += added.requests_total
+    total[12] += added.request_timeouts
+    total[13] += added.pending_timeouts
+
+
+cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nogil:
+    cdef int status_class
+    total[0] += added.requests_active
+    total[1] += added.connections_active
+    total[2] += added.connections_idle
+    total[3] += added.requests_total
+    for status_class in range(RESPONSE_CLASSES):
+        total[4 + status_class] += added.responses[status_class]
+    total[10] += added.connect_failures
+    total[11] += added.resets
+    total[12] += added.timeouts
+    total[13] += added.latency_sum

@@ -1,0 +1,90 @@
+"""Counts as a worker does, so that the readers can be tested."""
+from tulle._fast.base.histogram cimport histogram_octave, histogram_step
+from tulle._fast.base.shared cimport (
+    Lane, Series, histogram_record, lane_cluster, lane_endpoint, lane_series, shared_cluster_lines, shared_lane,
+)
+from tulle._fast.base.stats cimport Stats
+from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
+
+cdef extern from "<string.h>" nogil:
+    void *memcpy(void *target, const void *source, size_t size) noexcept
+
+
+def record(
+    Stats stats, uint32_t lane, uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation,
+    int status, uint64_t duration, uint64_t upstream,
+) -> None:
+    """One request."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    cdef Series *series = lane_series(stats.shared, own, listener, route, cluster, generation)
+    series.requests[status // 100] += 1
+    histogram_record(stats.shared, own, &series.duration, duration)
+    histogram_record(stats.shared, own, &series.upstream, upstream)
+
+
+def flag(Stats stats, uint32_t lane, uint32_t listener, int flag, uint64_t received, uint64_t sent) -> None:
+    """A response flag of a request without route, and its bytes."""
+    cdef Series *series = lane_series(stats.shared, shared_lane(stats.shared, lane), listener, 0, 0, 0)
+    series.flags[flag] += 1
+    series.bytes_received += received
+    series.bytes_sent += sent
+
+
+def fill_arena(Stats stats, uint32_t lane) -> None:
+    """Leave the arena of a lane without room for another series."""
+    shared_lane(stats.shared, lane).header.arena_used = stats.shared.arena_size - 8
+
+
+def leave_half_made(Stats stats, uint32_t lane) -> None:
+    """As a worker that was killed between filling its arena and publishing: bytes beyond `arena_used`."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    cdef unsigned char *beyond = <unsigned char *>own + own.arena + own.header.arena_used
+    cdef uint32_t index
+    for index in range(4096):
+        beyond[index] = 0xAB
+
+
+def hold(Stats stats, uint32_t lane, uint32_t slot, int limit, int32_t count) -> None:
+    """Occupy a limit of a cluster, and gauges of its lane."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    shared_cluster_lines(stats.shared, slot)[lane].used[limit] += count
+    shared_cluster_lines(stats.shared, slot)[lane].oldest_waiter = 1
+    lane_cluster(own, slot).requests_active += <uint32_t>count
+    own.header.requests_active += <uint32_t>count
+    own.header.downstream_active += <uint32_t>count
+
+
+def count_cluster(Stats stats, uint32_t lane, uint32_t slot, uint32_t generation, uint64_t requests) -> None:
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    lane_cluster(own, slot).generation = generation
+    lane_cluster(own, slot).requests_total += requests
+
+
+def count_endpoint(Stats stats, uint32_t lane, uint32_t slot, uint32_t generation, uint32_t active) -> None:
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    lane_endpoint(own, slot).generation = generation
+    lane_endpoint(own, slot).requests_active += active
+    lane_endpoint(own, slot).requests_total += active
+
+
+def append(Stats stats, uint32_t lane, bytes line) -> bool:
+    """Put a line into the ring as a worker does; whether there was room."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    cdef uint64_t size = <uint64_t>len(line)
+    cdef uint64_t start = own.header.ring_head & (stats.shared.ring_size - 1)
+    cdef uint64_t first = stats.shared.ring_size - start
+    cdef const char *text = line
+    if own.header.ring_head - own.header.ring_tail + size > stats.shared.ring_size:
+        own.header.log_dropped += 1
+        return False
+    if first > size:
+        first = size
+    memcpy(<char *>own + own.ring + start, text, first)
+    memcpy(<char *>own + own.ring, text + first, size - first)
+    own.header.ring_head += size
+    return True
+
+
+def fine_bucket(uint64_t nanoseconds) -> int:
+    cdef uint32_t octave = histogram_octave(nanoseconds)
+    return octave * 32 + histogram_step(nanoseconds, octave)
