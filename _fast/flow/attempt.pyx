@@ -183,6 +183,7 @@ cdef inline bint may_need_replay(const Exchange *x) noexcept nogil:
 
 cdef void request_complete(Exchange *x) noexcept nogil:
     """The last byte is here: trailers cannot be replayed, and the request timeout begins."""
+    x.request_ended = x.worker.loop.now
     if unlikely(x.trailers != NULL):
         x.flags |= X_REPLAY_LOST
     if unlikely(x.request_deadline == 0) and x.route != NULL and x.route.request_timeout != 0 and not x.flags & X_TUNNEL:
@@ -367,7 +368,6 @@ cdef bint attempt_on_data(Exchange *x, uint32_t flags, const char *data, size_t 
     result = x.server_ops.send(x, flags, data, length)
     if flags & SEND_HEAD and (not flags & SEND_END or result == CONN_BLOCKED):
         exchange_detach(x)
-    x.response = NULL
     x.trailers = NULL
     if unlikely(result < 0):
         exchange_client_gone(x)

@@ -22,8 +22,8 @@ from tulle._fast.http.message cimport (
     FRAMING_LENGTH, FRAMING_NONE, MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE, METHOD_CONNECT, message_at,
 )
 from tulle._fast.policy.image cimport (
-    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_REDIRECT, BackendEntry, Image, RouteEntry, TableEntry,
-    image_at,
+    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_REDIRECT, BackendEntry, ClusterEntry, Image, RouteEntry,
+    TableEntry, image_at, image_cluster,
 )
 from tulle._fast.policy.limits cimport limit_acquire
 from tulle._fast.policy.path cimport PATH_AS_IS, PATH_REFUSED, path_normalise
@@ -195,16 +195,21 @@ cdef uint32_t backend_choose(Exchange *x) noexcept nogil:
 
 cdef void exchange_forward(Exchange *x) noexcept nogil:
     cdef const RouteEntry *route = x.route
+    cdef const ClusterEntry *cluster_entry
     cdef Cluster *cluster
+    cdef uint32_t index
     if unlikely(route.total_weight == 0):
         reply_error(x, 503, FLAG_UH, b"all the backends of this route have weight 0")
         return
-    cluster = cluster_use(x.worker, x.table, backend_choose(x))
+    index = backend_choose(x)
+    cluster_entry = image_cluster(x.table.image, index)
+    cluster = cluster_use(x.worker, x.table, index)
     if unlikely(cluster == NULL):
         reply_error(x, 503, FLAG_UH, b"no room for this cluster in shared memory")
         return
     x.cluster = cluster
     x.cluster_generation = cluster.generation
+    x.cluster_name = cluster_entry.name
     if unlikely(not limit_acquire(
         cluster.lines, x.worker.lane_index, x.worker.lanes, LIMIT_REQUESTS, cluster.config.max_requests
     )):

@@ -78,6 +78,8 @@ cdef void exchange_let_go(Exchange *x) noexcept nogil:
         x.path_buf = NULL
     x.path = NULL
     x.path_length = 0
+    x.target = NULL
+    x.response = NULL
     if x.table != NULL:
         table_unref(worker, x.table)
         x.table = NULL

@@ -222,6 +222,8 @@ cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
     cdef uint32_t count = 0
     if not target_edit(x, edits):
         return False
+    x.target = edits.target
+    x.target_length = edits.target_length
     if route.flags & ROUTE_REWRITE_HOST:
         drop_id(message, FIELD_HOST)
         extra_add(worker, &count, b"host", 4, image_text(x.table.image, route.host_value), route.host_value.length)

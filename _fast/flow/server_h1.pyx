@@ -249,6 +249,7 @@ cdef Exchange *server_exchange(Server *server) noexcept nogil:
         server_peer(server)
     x.peer = server.peer
     x.peer_length = server.peer_length
+    x.peer_port = server.peer_port
     server.exchange = x
     server.message = NULL
     server.parsing = 0

@@ -25,7 +25,7 @@ from tulle._fast.http.message cimport Message
 from tulle._fast.net.conn cimport Conn, ConnOps
 from tulle._fast.net.loop cimport Loop, Watch
 from tulle._fast.policy.balancer cimport BalancerState
-from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry
+from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
 
 cdef enum:
     MAX_LANES = 256
@@ -200,6 +200,9 @@ cdef struct Exchange:
     const Message *trailers            # of the body that ends now, in either direction; else NULL
     const char *peer                   # the client's address as text, without port
     uint32_t peer_length
+    const char *target                 # as sent upstream, when it is not as it came; in path_buf
+    uint32_t target_length
+    Text cluster_name                  # in the table's image
     Attempt attempt
     Timer timer
     uint32_t flags                     # ExchangeFlags
@@ -231,6 +234,7 @@ cdef struct Exchange:
     uint64_t first_byte                # of the response, passed on
     uint64_t sent_at                   # the try that was answered: request sent
     uint64_t connect_time              # ns it took, 0 on a reused connection
+    uint64_t request_ended             # last byte of the request read
     uint64_t wall_started              # wall clock ns
     uint64_t bytes_received            # body bytes
     uint64_t bytes_sent
@@ -238,6 +242,8 @@ cdef struct Exchange:
     char request_id[40]
     Host *answered_by                  # for the log; counted in Host.attempts
     Buf *log_copy                      # what the access log needs of a detached exchange
+    uint16_t peer_port
+    uint8_t log_json                   # the copy is of a JSON line
 
 # -- the worker ---------------------------------------------------------------------------------------------------------
 
@@ -315,6 +321,7 @@ cdef struct Worker:
     uint64_t drain_deadline
     uint64_t reported_release
     uint64_t wall_offset               # wall clock minus monotonic, refreshed now and then
+    char hostname[65]
     char *scratch                      # a head on its way out, SCRATCH bytes; grows
     size_t scratch_size
     Extra extras[320]                  # fields added to the head that is being written

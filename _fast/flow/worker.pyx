@@ -27,6 +27,7 @@ cdef extern from "<unistd.h>" nogil:
     long lseek(int fd, long offset, int whence) noexcept
     int SEEK_END
     int getpid() noexcept
+    int gethostname(char *name, size_t size) noexcept
 
 cdef enum:
     SCRATCH_BYTES = 512 * 1024
@@ -54,6 +55,7 @@ cdef int worker_setup(Worker *worker) noexcept nogil:
     worker.scratch = <char *>malloc(SCRATCH_BYTES)
     if worker.scratch == NULL:
         return -1
+    gethostname(worker.hostname, sizeof(worker.hostname) - 1)
     server_install(worker)
     client_install(worker)
     worker.lane.header.pid = <uint32_t>getpid()
