@@ -1,4 +1,4 @@
-"""HAProxy: one thread, server connections shared as freely as it can, prefixes through a map (a tree)."""
+"""HAProxy: one thread, server connections shared freely, bodies spliced, prefixes through a map (a tree)."""
 
 import shutil
 import signal
@@ -66,6 +66,7 @@ defaults
     timeout http-keep-alive 1h
     option forwardfor
     option splice-response
+    option splice-request
     http-reuse always
     default-server maxconn {connection_limit}
 frontend bench
