@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--seconds", type=positive, default=3, metavar="S", help="seconds of load in a round (default: 3)"
     )
-    result.add_argument("--json", type=Path, metavar="FILE", help="write all samples, medians and ratios")
+    result.add_argument("--json", type=Path, metavar="FILE", help="write all samples, values and ratios")
     result.add_argument(
         "--chart", type=Path, metavar="FILE.svg", help="draw the first figure of each scenario"
     )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from bench.report import medians, number
+from bench.report import combined, number
 from bench.run import Outcome
 
 COLOURS = {
@@ -42,7 +42,7 @@ def chart_text(outcomes: Sequence[Outcome]) -> str:
 def _group(outcome: Outcome, top: int) -> tuple[list[str], int]:
     """The elements of one scenario that begins at `top`, and where the next one begins."""
     figure = outcome.scenario.figures[0]
-    values = {peer: figures[figure.key] for peer, figures in medians(outcome).items()}
+    values = {peer: figures[figure.key] for peer, figures in combined(outcome).items()}
     known = [value for value in values.values() if math.isfinite(value) and value > 0]
     longest = max(known, default=1.0)
     title = f"{outcome.scenario.name}: {figure.title}, {figure.unit}".strip(", ")

@@ -1,16 +1,18 @@
-"""From samples to something to read: medians, ratios, a table for people, JSON for programs."""
+"""From samples to something to read: combined values, ratios, a table for people, JSON for programs."""
 
 import json
 import math
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.run import Outcome
+from bench.scenarios.base import FAILED_PREFIX
 from bench.scenarios.figures import Figure
 
 YARDSTICKS = ("relay", "haproxy")
@@ -18,11 +20,11 @@ YARDSTICKS = ("relay", "haproxy")
 BASELINE = "direct"
 
 
-def medians(outcome: Outcome) -> dict[str, dict[str, float]]:
-    """The median of each figure for each peer; a figure that a peer does not have is not a number."""
+def combined(outcome: Outcome) -> dict[str, dict[str, float]]:
+    """Each figure of each peer over all rounds; a figure that a peer does not have is not a number."""
     return {
         peer: {
-            figure.key: median(sample.get(figure.key, math.nan) for sample in samples)
+            figure.key: figure.combine([sample.get(figure.key, math.nan) for sample in samples])
             for figure in outcome.scenario.figures
         }
         for peer, samples in outcome.samples.items()
@@ -53,7 +55,7 @@ def number(value: float, digits: int) -> str:
 
 def rows(outcome: Outcome) -> list[list[str]]:
     """The table of a scenario as cells, the titles first."""
-    values = medians(outcome)
+    values = combined(outcome)
     yardsticks = [yardstick for yardstick in YARDSTICKS if yardstick in values]
     titles = ["peer"]
     table = [titles] + [[peer] for peer in values]
@@ -61,7 +63,7 @@ def rows(outcome: Outcome) -> list[list[str]]:
         titles.append(f"{figure.title} {figure.unit}".strip())
         for row in table[1:]:
             row.append(number(values[row[0]][figure.key], figure.digits))
-        if place == 0:
+        if place == 0 and (figure.ratios or figure.added):
             titles.append("spread %")
             for row in table[1:]:
                 row.append(number(spread(outcome, row[0], figure), 0))
@@ -77,6 +79,20 @@ def rows(outcome: Outcome) -> list[list[str]]:
     return table
 
 
+def kinds(outcome: Outcome, peer: str) -> dict[str, int]:
+    """How requests through a peer failed, and how many in all rounds."""
+    total = Counter[str]()
+    for sample in outcome.samples[peer]:
+        for key, value in sample.items():
+            if key.startswith(FAILED_PREFIX):
+                total[key.removeprefix(FAILED_PREFIX)] += int(value)
+    return dict(total)
+
+
+def kinds_text(outcome: Outcome, peer: str) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds(outcome, peer).items())
+
+
 def table_text(outcome: Outcome) -> str:
     """The table of a scenario, aligned, with its title above and the skipped peers below."""
     table = rows(outcome)
@@ -87,6 +103,13 @@ def table_text(outcome: Outcome) -> str:
             cells = [row[0].ljust(widths[0])]
             cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
             lines.append("  " + "  ".join(cells))
+        lines += [
+            f"  {peer} failed: {reasons}"
+            for peer in outcome.samples
+            if (reasons := kinds_text(outcome, peer))
+        ]
+    elif not outcome.skipped:
+        lines.append("  none of the peers at hand can take part")
     lines += [f"  {peer} skipped: {reason}" for peer, reason in outcome.skipped.items()]
     return "\n".join(lines)
 
@@ -109,7 +132,7 @@ def machine() -> dict[str, str]:
 def document(
     outcomes: Sequence[Outcome], versions: Mapping[str, str], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All that was measured, ready for JSON: for each figure its median, its rounds and its ratios."""
+    """All that was measured, ready for JSON: for each figure its value, its rounds and its ratios."""
     return {
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine(),
@@ -120,16 +143,17 @@ def document(
 
 
 def _scenario(outcome: Outcome) -> dict[str, Any]:
-    values = medians(outcome)
+    values = combined(outcome)
     return {
         "name": outcome.scenario.name,
         "about": outcome.scenario.about,
         "units": {figure.key: figure.unit for figure in outcome.scenario.figures},
         "skipped": outcome.skipped,
+        "failures": {peer: kinds(outcome, peer) for peer in outcome.samples},
         "peers": {
             peer: {
                 figure.key: {
-                    "median": values[peer][figure.key],
+                    "value": values[peer][figure.key],
                     "rounds": [sample.get(figure.key, math.nan) for sample in samples],
                     **{
                         f"per_{yardstick}": ratio(values, peer, yardstick, figure)

@@ -4,11 +4,13 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 
 from bench.cpus import on_cpus
 from bench.load.result import LoadResult
 from bench.process import ROOT, python_module
+
+KINDS = ("connect", "reset", "status", "malformed", "unanswered")
+"""How a request may fail: no connection, cut off, not 2xx, not to be understood, no answer in time."""
 
 
 class Load:
@@ -56,7 +58,10 @@ class Load:
         if not line:
             raise RuntimeError("the load ended without a result; what it wrote to stderr says why")
         said = json.loads(line)
-        return LoadResult(**{field.name: said[field.name] for field in fields(LoadResult)})
+        return LoadResult(
+            **{key: said[key] for key in ("requests", "seconds", "bytes", "failed", "p50", "p99")},
+            kinds={kind: said[kind] for kind in KINDS if said[kind]},
+        )
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What a load says of itself, whoever made it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,8 @@ class LoadResult:
     failed: int
     p50: float
     p99: float
+    kinds: dict[str, int] = field(default_factory=dict)
+    """The failures by kind, which add up to `failed`; kinds that did not occur are absent."""
 
     @property
     def rate(self) -> float:

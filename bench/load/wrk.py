@@ -20,7 +20,9 @@ def parse(output: str) -> LoadResult:
     """The result line of the script, wherever it is in what wrk printed."""
     for line in output.splitlines():
         if line.startswith("RESULT "):
-            return LoadResult(**json.loads(line.removeprefix("RESULT ")))
+            said = json.loads(line.removeprefix("RESULT "))
+            said["kinds"] = {kind: count for kind, count in said["kinds"].items() if count}
+            return LoadResult(**said)
     raise RuntimeError(f"wrk did not finish: {output.strip() or 'it said nothing'}")
 
 

@@ -262,18 +262,18 @@ cdef void send_events(Backend *backend) noexcept nogil:
                 index -= 1                                  # another has moved to its place
 
 
-cdef void close_some(Backend *backend, uint64_t how_many) noexcept nogil:
-    """Close up to so many connections chosen at random; one that is at work is left alone."""
+cdef void close_one(Backend *backend) noexcept nogil:
+    """Close a connection chosen at random; one that is at work is left alone."""
     cdef Connection *connection
-    while how_many and backend.count:
-        how_many -= 1
-        backend.random ^= backend.random << 13
-        backend.random ^= backend.random >> 7
-        backend.random ^= backend.random << 17
-        connection = backend.connections[backend.random % backend.count]
-        if not (connection.answer_size or connection.zeros or connection.to_swallow or connection.partial_size
-                or connection.streaming):
-            close_connection(backend, connection)
+    if not backend.count:
+        return
+    backend.random ^= backend.random << 13
+    backend.random ^= backend.random >> 7
+    backend.random ^= backend.random << 17
+    connection = backend.connections[backend.random % backend.count]
+    if not (connection.answer_size or connection.zeros or connection.to_swallow or connection.partial_size
+            or connection.streaming):
+        close_connection(backend, connection)
 
 
 cdef void serve(Backend *backend) noexcept nogil:
@@ -290,7 +290,8 @@ cdef void serve(Backend *backend) noexcept nogil:
                 fired(backend.event_timer)
                 send_events(backend)
             elif owner == &backend.close_timer:
-                close_some(backend, fired(backend.close_timer))
+                fired(backend.close_timer)            # several, if this process was kept waiting: not a burst
+                close_one(backend)
             elif not (<Connection *>owner).dead:
                 handle(backend, <Connection *>owner, events[index].events)
         bury(backend)

@@ -5,7 +5,8 @@ rate: requests fall due at even times whatever the proxy does, and latency count
 request fell due, so that a stall is charged to every request that it delayed.
 
 Invariants: a connection with `fd < 0` is shut; `waiting` holds exactly the open or shut connections that
-have no request (fixed rate only); each request ends once, as answered or as one kind of failure. Answers must
+have no request (fixed rate only); each request that began or fell due ends once, as answered or as one kind of
+failure, or a stall would hide what it delayed. Answers must
 have a Content-Length, which is all that the bench's backend and the proxies in front of it send.
 """
 from libc.errno cimport EAGAIN, errno
@@ -299,7 +300,7 @@ cdef void drive(Load *load) noexcept nogil:
     while load.failed < FAILURE_LIMIT:
         if load.holding and load.opened == load.connection_count and not load.busy:
             return
-        if time >= load.end and (not load.busy or time >= patience):
+        if time >= load.end and ((not load.busy and load.begun >= load.due) or time >= patience):
             return
         if time < load.end and not load.interval:
             open_more(load)
@@ -308,7 +309,11 @@ cdef void drive(Load *load) noexcept nogil:
         for index in range(count):
             connection = <Connection *>events[index].data.ptr
             if connection == NULL:
-                load.due += fired(load.timer)
+                if time < load.end:
+                    load.due += fired(load.timer)
+                else:
+                    close(load.timer)
+                    load.timer = -1
                 continue
             if connection.fd < 0:
                 continue
@@ -320,7 +325,7 @@ cdef void drive(Load *load) noexcept nogil:
                 read_answer(load, connection)
             if time < load.end:
                 go_on(load, connection)
-        if load.interval and time < load.end:
+        if load.interval:
             begin_due(load)
 
 
@@ -367,8 +372,10 @@ def run(
     load.end = load.start + <uint64_t>(seconds * 1e9)
     with nogil:
         drive(load)
-    load.failures[UNANSWERED] += load.busy
-    load.failed += load.busy
+    load.failures[UNANSWERED] = load.busy
+    if load.due > load.begun:                  # these never found a free connection
+        load.failures[UNANSWERED] += load.due - load.begun
+    load.failed += load.failures[UNANSWERED]
     result = {
         "requests": load.answered,
         "seconds": (now() - load.start) / 1e9,
@@ -388,7 +395,7 @@ def run(
         for index in range(load.connection_count):
             shut(&load.connections[index])
         close(load.epoll)
-        if load.interval:
+        if load.interval and load.timer >= 0:
             close(load.timer)
         free(load.requests)
         free(load.request_sizes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench.cpus import Placement
 from bench.demand import Demand
+from bench.load.result import LoadResult
 from bench.measure import cpu_seconds, memory_alone, pss
 from bench.peers import Peer
 from bench.process import Running
@@ -78,6 +79,15 @@ class Scenario:
             version=self.version,
             yaml=self.yaml,
         )
+
+
+FAILED_PREFIX = "failed_"
+
+
+def failures(result: LoadResult) -> Sample:
+    """The failures of a load, in all and by kind."""
+    kinds = {FAILED_PREFIX + kind: float(count) for kind, count in result.kinds.items()}
+    return {"failed": float(result.failed), **kinds}
 
 
 class Meter:

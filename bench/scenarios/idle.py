@@ -2,7 +2,7 @@
 
 from bench.load.own import held_connections
 from bench.measure import pss
-from bench.scenarios.base import MB, Sample, Scenario, Stage
+from bench.scenarios.base import MB, Sample, Scenario, Stage, failures
 from bench.scenarios.figures import FAILED, PER_CONNECTION, PSS_AFTER, PSS_BEFORE
 
 CONNECTIONS = 10_000
@@ -18,7 +18,7 @@ def measure_idle(stage: Stage) -> Sample:
         "bytes_per_connection": (after - before) / CONNECTIONS,
         "pss_before_mb": before / MB,
         "pss_after_mb": after / MB,
-        "failed": result.failed,
+        **failures(result),
     }
 
 

@@ -13,7 +13,7 @@ from bench.load.own import Load, held_connections
 from bench.measure import pss
 from bench.peers.base import put_files
 from bench.process import Failed, fetch
-from bench.scenarios.base import MB, Sample, Scenario, Stage
+from bench.scenarios.base import MB, Sample, Scenario, Stage, failures
 from bench.scenarios.figures import (
     ACTIVE,
     CALM_P99,
@@ -96,7 +96,7 @@ def measure_reload(stage: Stage) -> Sample:
     return {
         "active_ms": median(taken) * 1e3,
         "slowest_active_ms": max(taken) * 1e3,
-        "failed": busy.failed,
+        **failures(busy),
         "calm_p99_us": calm.p99,
         "reload_p99_us": busy.p99,
         "pss_before_mb": before / MB,

@@ -7,7 +7,7 @@ from bench.demand import route_path
 from bench.load.own import Load
 from bench.load.result import LoadResult
 from bench.load.wrk import run_wrk
-from bench.scenarios.base import Meter, Sample, Scenario, Stage, memory, metered
+from bench.scenarios.base import Meter, Sample, Scenario, Stage, failures, memory, metered
 from bench.scenarios.figures import (
     ALONE,
     BYTES_RATE,
@@ -37,7 +37,7 @@ def sample_of(result: LoadResult, meter: Meter, stage: Stage, *, sent: int = 0) 
         "gb_per_second": carried / result.seconds,
         "p50_us": result.p50,
         "p99_us": result.p99,
-        "failed": result.failed,
+        **failures(result),
         **memory(stage.running),
     }
 

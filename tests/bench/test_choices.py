@@ -54,7 +54,11 @@ def test_paths_are_the_same_each_time_and_all_different() -> None:
 
 
 def test_the_line_of_wrk_is_found_among_others() -> None:
-    line = 'RESULT {"requests": 10, "seconds": 2.0, "bytes": 7, "failed": 0, "p50": 1.0, "p99": 2.0}'
-    assert parse(f"Running 2s test\n{line}\n").rate == 5
+    line = (
+        'RESULT {"requests": 10, "seconds": 2.0, "bytes": 7, "failed": 3, "p50": 1.0, "p99": 2.0, '
+        '"kinds": {"read": 0, "status": 3}}'
+    )
+    result = parse(f"Running 2s test\n{line}\n")
+    assert (result.rate, result.kinds) == (5, {"status": 3})
     with pytest.raises(RuntimeError, match="unable to connect"):
         parse("unable to connect to 127.0.0.1:1")

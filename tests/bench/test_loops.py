@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -108,6 +109,23 @@ def test_the_load_counts_what_it_asked_for(port: int) -> None:
 def test_a_fixed_rate_is_kept(port: int) -> None:
     with Load(port, connections=4, seconds=0.5, rate=400, cpus=CPUS) as load:
         assert load.result().requests == pytest.approx(200, abs=2)
+
+
+def test_what_falls_due_during_a_stall_is_counted(backend: Running) -> None:
+    """100 requests fall due; the backend sleeps from the first on, and wakes only after the last."""
+    with Load(backend.port, connections=2, seconds=0.5, rate=200, cpus=CPUS) as load:
+        backend.signal(signal.SIGSTOP)
+        woken = threading.Timer(1.5, backend.signal, (signal.SIGCONT,))
+        woken.start()
+        result = load.result()
+        woken.join()
+    assert result.requests + result.failed == pytest.approx(100, abs=2)
+    assert result.p99 > 500_000
+
+
+def test_what_is_never_answered_is_a_failure() -> None:
+    with listen(0) as silent:
+        assert failures(silent.getsockname()[1], "--rate", 50) == {"unanswered": pytest.approx(10, abs=1)}
 
 
 def test_uploads_and_held_connections(port: int) -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.chart import chart_text
-from bench.report import added, document, json_text, medians, ratio, rows, spread, table_text
+from bench.report import added, combined, document, json_text, ratio, rows, spread, table_text
 from bench.run import Outcome
 from bench.scenarios import SCENARIOS
 from bench.scenarios.figures import CPU, P50
@@ -30,11 +30,20 @@ def outcome() -> Outcome:
 
 
 def test_a_median_is_not_moved_by_one_bad_round(outcome: Outcome) -> None:
-    assert medians(outcome)["haproxy"]["cpu_us"] == 22
+    assert combined(outcome)["haproxy"]["cpu_us"] == 22
+
+
+def test_a_failure_in_one_round_is_not_hidden(outcome: Outcome) -> None:
+    outcome.samples["relay"][0]["failed"] = 5
+    assert combined(outcome)["relay"]["failed"] == 5
+    assert rows(outcome)[2][-1] == "5"
+    outcome.samples["relay"][0]["failed_reset"] = 2
+    outcome.samples["relay"][2]["failed_reset"] = 1
+    assert "relay failed: 3 reset\n" in table_text(outcome)
 
 
 def test_ratios_and_what_is_added(outcome: Outcome) -> None:
-    values = medians(outcome)
+    values = combined(outcome)
     assert ratio(values, "haproxy", "relay", CPU) == 2.0
     assert math.isnan(ratio(values, "haproxy", "envoy", CPU))
     assert added(values, "haproxy", P50) == 200
@@ -62,7 +71,7 @@ def test_json_keeps_all_rounds_and_has_null_for_what_is_not_known(outcome: Outco
     haproxy = content["scenarios"][0]["peers"]["haproxy"]
     assert haproxy["cpu_us"]["rounds"] == [22, 20, 90]
     assert haproxy["cpu_us"]["per_relay"] == 2.0
-    assert haproxy["pss_mb"]["median"] is None
+    assert haproxy["pss_mb"]["value"] is None
     assert content["settings"] == {"rounds": 3}
 
 
