@@ -4,17 +4,22 @@ The usual case, a file without errors, decodes straight into the model. Only whe
 file gone through again, slowly, for every error and its line.
 """
 
+import re
 import tomllib
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import msgspec
 
+from tulle.controlplane.findings import Finding, Report
 from tulle.controlplane.model import Config
-from tulle.controlplane.problems import ConfigError, Problem, TextError
-from tulle.controlplane.validate import check_model
+from tulle.controlplane.problems import ConfigError, Positions, Problem, TextError
+from tulle.controlplane.validate import validate
 
-FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
+_FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
+_BYTE = re.compile(r" \(byte ([0-9]+)\)")
+_LINE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)")
 
 
 class Loaded(NamedTuple):
@@ -24,41 +29,127 @@ class Loaded(NamedTuple):
     warnings: list[Problem]
 
 
-def load_config(path: Path) -> Loaded:
+class Document(NamedTuple):
+    """A configuration as text: `kind` is yaml, json or toml."""
+
+    text: bytes
+    kind: str
+
+
+def load_config(path: FilePath) -> Loaded:
     """Read and check a file; ConfigError holds every problem, OSError does not come through."""
-    text, kind = _read(path)
+    return load_document(read_document(path))
+
+
+def load_document(document: Document) -> Loaded:
+    """Check a text that has been read."""
     try:
-        config = (
-            msgspec.json.decode(text, type=Config)
-            if kind == "json"
-            else msgspec.convert(_parse(text, kind), Config)
-        )
+        return _load(document)
     except TextError as error:
         line, column = error.position
         raise ConfigError([Problem("syntax", "", error.message, line=line, column=column)]) from None
-    except msgspec.DecodeError as error:
-        raise ConfigError([Problem("structure", "", str(error))]) from None
-    return Loaded(config, check_model(config))
+    except RecursionError:
+        raise ConfigError([Problem("syntax", "", "is nested too deeply")]) from None
 
 
-def _read(path: Path) -> tuple[bytes, str]:
-    kind = FORMATS.get(path.suffix.lower())
+def check_model(config: Config) -> list[Problem]:
+    """The warnings about a config that no file holds; ConfigError with all its errors when it has any."""
+    return _outcome(validate(config, Report()), {})
+
+
+def read_document(path: FilePath) -> Document:
+    """The text of a file; ConfigError when it cannot be read."""
+    kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise ConfigError(
-            [Problem("file", "", f"{path.name} has no known ending", "Use .yaml, .toml or .json.")]
+            [Problem("file", "", f"{path.name!r} has no known ending", "Use .yaml, .toml or .json.")]
         )
     try:
-        return path.read_bytes(), kind
+        return Document(path.read_bytes(), kind)
     except OSError as error:
         raise ConfigError([Problem("file", "", f"cannot be read: {error.strerror}")]) from None
 
 
-def _parse(text: bytes, kind: str) -> Any:
-    if kind == "toml":
+def locate(document: Document) -> Positions:
+    """Where each key and each item begins in a well-formed text."""
+    if document.kind == "yaml":
+        from tulle.controlplane.yaml_text import parse_yaml
+
+        positions: Positions = {}
+        parse_yaml(document.text, positions)
+        return positions
+    if document.kind == "toml":
+        from tulle.controlplane.toml_text import locate_toml
+
+        return locate_toml(document.text.decode())
+    from tulle.controlplane.json_text import locate_json
+
+    return locate_json(document.text.decode())[0]
+
+
+def _load(document: Document) -> Loaded:
+    data: Any = None
+    try:
+        if document.kind == "json":
+            config = msgspec.json.decode(document.text, type=Config)
+        else:
+            data = parse(document)
+            config = msgspec.convert(data if data is not None else {}, Config)
+    except msgspec.ValidationError:
+        data = parse(document) if document.kind == "json" else data
+    except msgspec.DecodeError as error:
+        raise _json_error(document.text, error) from None
+    else:
+        findings = validate(config, Report())
+        return Loaded(config, _outcome(findings, locate(document) if findings else {}))
+
+    from tulle.controlplane.structure import check_structure
+
+    repaired = check_structure(data)
+    findings = repaired.findings + validate(repaired.config, Report(repaired.replaced))
+    _outcome(findings, locate(document))
+    raise AssertionError("the decoder refused what the structure check found right")
+
+
+def _outcome(findings: Iterable[Finding], positions: Positions) -> list[Problem]:
+    """The warnings; ConfigError with the errors, in the order of their lines, when there are any."""
+    errors = [finding.problem(positions) for finding in findings if finding.severity == "error"]
+    if errors:
+        raise ConfigError(sorted(errors, key=lambda problem: (problem.line, problem.column)))
+    return [finding.problem(positions) for finding in findings]
+
+
+def parse(document: Document) -> Any:
+    """A text as plain data; TextError when it is not well-formed."""
+    if document.kind == "json":
         try:
-            return tomllib.loads(text.decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise TextError(str(error), (0, 0)) from None
+            return msgspec.json.decode(document.text)
+        except msgspec.DecodeError as error:
+            raise _json_error(document.text, error) from None
+    if document.kind == "toml":
+        try:
+            return tomllib.loads(document.text.decode())
+        except tomllib.TOMLDecodeError as error:
+            raise _toml_error(document.text, str(error)) from None
+        except UnicodeDecodeError as error:
+            raise TextError("is not UTF-8", _position(document.text, error.start)) from None
     from tulle.controlplane.yaml_text import parse_yaml
 
-    return parse_yaml(text)
+    return parse_yaml(document.text)
+
+
+def _position(text: bytes, offset: int) -> tuple[int, int]:
+    before = text[:offset]
+    return before.count(b"\n") + 1, offset - (before.rfind(b"\n") + 1) + 1
+
+
+def _json_error(text: bytes, error: Exception) -> TextError:
+    match = _BYTE.search(str(error))
+    offset = int(match[1]) if match else len(text)
+    return TextError(_BYTE.sub("", str(error)), _position(text, offset))
+
+
+def _toml_error(text: bytes, message: str) -> TextError:
+    match = _LINE.search(message)
+    position = (int(match[1]), int(match[2])) if match and match[1] else _position(text, len(text))
+    return TextError(_LINE.sub("", message), position)

@@ -1,0 +1,313 @@
+"""Every error at once, each with its path, its line and what would be right."""
+
+import contextlib
+import copy
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tulle.controlplane.check import run_check
+from tulle.controlplane.load import Document, check_model, load_document
+from tulle.controlplane.model import Config, simple_config
+from tulle.controlplane.problems import ConfigError, Problem
+
+BASE: dict[str, Any] = {
+    "listeners": [{"name": "web", "address": "127.0.0.1:8080", "routes": "main"}],
+    "routes": {
+        "main": [{"name": "all", "matches": [{"path": {"prefix": "/"}}], "backends": [{"cluster": "v1"}]}]
+    },
+    "clusters": {"v1": {"endpoints": [{"address": "127.0.0.1:9001"}]}},
+}
+ROUTE = ("routes", "main", 0)
+MATCH = (*ROUTE, "matches", 0)
+LISTENER = ("listeners", 0)
+CLUSTER = ("clusters", "v1")
+DELETE = object()
+R, M = "routes.main[0]", "routes.main[0].matches[0]"
+
+
+def changed(*changes: tuple[tuple[str | int, ...], Any]) -> dict[str, Any]:
+    """The base with other values at some paths."""
+    data = copy.deepcopy(BASE)
+    for path, value in changes:
+        inner: Any = data
+        for part in path[:-1]:
+            if isinstance(inner, dict):
+                inner.setdefault(part, {})
+            inner = inner[part]
+        if value is DELETE:
+            del inner[path[-1]]
+        elif isinstance(inner, list) and path[-1] == len(inner):
+            inner.append(value)
+        else:
+            inner[path[-1]] = value
+    return data
+
+
+def problems_of(data: Any, kind: str = "json") -> tuple[list[Problem], list[Problem]]:
+    """Errors and warnings."""
+    text = json.dumps(data, indent=1) if kind == "json" else yaml.safe_dump(data)
+    try:
+        return [], load_document(Document(text.encode(), kind)).warnings
+    except ConfigError as error:
+        return error.problems, []
+
+
+def test_the_base_has_no_problems() -> None:
+    assert problems_of(BASE) == problems_of(BASE, "yaml") == ([], [])
+
+
+ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
+    # where, what, the path of the error, part of its message or hint
+    (("workers",), 0, "workers", "from 1 to 1,024"),
+    (("workers",), "two", "workers", "must be a whole number"),
+    (("drain_timeout",), 30, "drain_timeout", "For example 250ms"),
+    (("drain_timeout",), "30", "drain_timeout", "not of the right form"),
+    (("drain_timeout",), "400d", "drain_timeout", "longer than a year"),
+    (("listenrs",), [], "listenrs", "Did you mean listeners?"),
+    (("admin",), {"address": "localhost:1"}, "admin.address", "127.0.0.1:1"),
+    (("admin",), {}, "admin", "'address' is missing"),
+    (("access_log",), {"format": "jsn"}, "access_log.format", "Did you mean json?"),
+    (("access_log",), {"format": "text", "format_string": "%FOO%"}, "access_log.format_string", "%FOO%"),
+    (("access_log",), {"format_string": "x"}, "access_log.format_string", "format: text"),
+    (("stats",), {"histogram_buckets": ["2s", "1s"]}, "stats.histogram_buckets", "must rise"),
+    (("stats",), {"histogram_buckets": []}, "stats.histogram_buckets", "at least 1"),
+    ((*LISTENER, "routes"), "man", "listeners[0].routes", "Did you mean main?"),
+    ((*LISTENER, "routes"), DELETE, "listeners[0]", "'routes' is missing"),
+    ((*LISTENER, "backends"), [{"cluster": "v1"}], "listeners[0]", "routes and backends"),
+    ((*LISTENER, "protocol"), "tcp", "listeners[0].routes", "backends"),
+    ((*LISTENER, "address"), "8080", "listeners[0].address", "host:port"),
+    ((*LISTENER, "address"), "::1:8080", "listeners[0].address", "brackets"),
+    ((*LISTENER, "address"), "unix:x", "listeners[0].address", "must begin with /"),
+    ((*LISTENER, "address"), "127.0.0.1:99999", "listeners[0].address", "65535"),
+    ((*LISTENER, "address"), "127.0.0.300:80", "listeners[0].address", "IPv4"),
+    (("listeners", 1), BASE["listeners"][0] | {"address": "[::1]:1"}, "listeners[1].name", "is called"),
+    (("listeners", 1), BASE["listeners"][0] | {"name": "x"}, "listeners[1].address", "listens on"),
+    ((*LISTENER, "max_request_head"), "100B", "listeners[0].max_request_head", "out of range"),
+    ((*LISTENER, "max_request_head"), "1KB", "listeners[0].max_request_head", "64KiB"),
+    ((*LISTENER, "request_head_timeout"), "0s", "listeners[0].request_head_timeout", "longer than 0s"),
+    ((*LISTENER, "path"), {"slashes": "merged"}, "listeners[0].path.slashes", "Did you mean merge?"),
+    ((*LISTENER, "via"), "a b", "listeners[0].via", "right form"),
+    ((*ROUTE, "backends"), [], R, "needs one of backends"),
+    ((*ROUTE, "response"), {}, R, "more than one"),
+    ((*ROUTE, "backends", 0, "cluster"), "v1x", f"{R}.backends[0].cluster", "Did you mean v1?"),
+    ((*ROUTE, "backends", 0, "weight"), 0, f"{R}.backends", "all weights are 0"),
+    ((*ROUTE, "backends", 0, "weight"), -1, f"{R}.backends[0].weight", "out of range"),
+    ((*ROUTE, "hostnames"), ["a.com:80"], f"{R}.hostnames[0]", "port"),
+    ((*ROUTE, "hostnames"), ["a.*.com"], f"{R}.hostnames[0]", "wildcard"),
+    ((*ROUTE, "hostnames"), ["bücher.de"], f"{R}.hostnames[0]", "xn--"),
+    ((*ROUTE, "hostnames"), "a.com", f"{R}.hostnames", "must be a list"),
+    (("routes", "main", 1), BASE["routes"]["main"][0], "routes.main[1].name", "main[0] is called"),
+    ((*MATCH, "path"), {"prefix": "api"}, f"{M}.path.prefix", "/api"),
+    ((*MATCH, "path"), {"exact": "/%zz"}, f"{M}.path.exact", "%25"),
+    ((*MATCH, "path"), {"exact": "/a?b"}, f"{M}.path.exact", "right form"),
+    ((*MATCH, "path"), {"prefix": "/a" * 65}, f"{M}.path.prefix", "65 segments"),
+    ((*MATCH, "path"), {}, f"{M}.path", "exactly one"),
+    ((*MATCH, "path"), {"regex": "(?=a)"}, f"{M}.path.regex", "lookahead"),
+    ((*MATCH, "headers"), {"a b": {"exact": "1"}}, f"{M}.headers", "right form"),
+    ((*MATCH, "headers"), {"a": {"exact": 1}}, f"{M}.headers.a.exact", '"1"'),
+    ((*MATCH, "headers"), {"a": {}}, f"{M}.headers.a", "exactly one"),
+    ((*MATCH, "headers"), {"a": {"present": True}, "A": {"present": True}}, f"{M}.headers", "twice"),
+    ((*MATCH, "headers"), {"a": {"present": False}}, f"{M}.headers.a.present", "must be true"),
+    ((*MATCH, "query"), {"a": {"regex": "["}}, f"{M}.query.a.regex", "not closed"),
+    ((*ROUTE, "retries"), {"on": ["conect-failure"]}, f"{R}.retries.on[0]", "connect-failure"),
+    ((*ROUTE, "retries"), {"on": [99]}, f"{R}.retries.on[0]", "out of range"),
+    ((*ROUTE, "retries"), {"backoff": {"base": "2s", "max": "1s"}}, f"{R}.retries.backoff", "longer"),
+    ((*ROUTE, "retries"), {"max_replay_body": "1GiB"}, f"{R}.retries.max_replay_body", "at most"),
+    ((*ROUTE, "request_headers"), {"set": {"Host": "x"}}, f"{R}.request_headers.set.Host", "rewrite"),
+    ((*ROUTE, "request_headers"), {"remove": ["te"]}, f"{R}.request_headers.remove[0]", "frames"),
+    ((*ROUTE, "request_headers"), {"add": {"a": "x\r\ny: z"}}, f"{R}.request_headers.add.a", "form"),
+    ((*ROUTE, "rewrite"), {"path": {}}, f"{R}.rewrite.path", "exactly one"),
+    ((*ROUTE, "rewrite"), {"path": {"replace_full": "x"}}, f"{R}.rewrite.path.replace_full", "begin"),
+    ((*ROUTE, "rewrite"), {"hostname": "*.a.com"}, f"{R}.rewrite.hostname", "not a host name"),
+    ((*CLUSTER, "load_balancer"), "leastrequest", "clusters.v1.load_balancer", "least_request"),
+    ((*CLUSTER, "connect_timeout"), "0s", "clusters.v1.connect_timeout", "longer than 0s"),
+    ((*CLUSTER, "endpoints", 0, "weight"), 0, "clusters.v1.endpoints[0].weight", "out of range"),
+    ((*CLUSTER, "endpoints", 0, "address"), "a b:1", "clusters.v1.endpoints[0].address", "host name"),
+    ((*CLUSTER, "endpoints", 1), {"address": "127.0.0.1:9001"}, "clusters.v1.endpoints[1].address", "too"),
+    ((*CLUSTER, "circuit_breaker"), {"max_requests": 0}, "clusters.v1.circuit_breaker.max_requests", "range"),
+    (("clusters", "a b"), {}, 'clusters["a b"]', "right form"),
+    (("routes",), [], "routes", "must be a mapping"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "what", "path", "text"), ERRORS, ids=[f"{e[2]}-{e[3]}" for e in ERRORS])
+@pytest.mark.parametrize("kind", ["json", "yaml"])
+def test_errors(where: tuple[str | int, ...], what: Any, path: str, text: str, kind: str) -> None:
+    data = changed((where, what))
+    errors, _ = problems_of(data, kind)
+    found = [
+        error for error in errors if error.path.startswith(path) and text in f"{error.message} {error.hint}"
+    ]
+    assert len(found) == 1, errors
+    assert len(errors) == 1, "one mistake is one error"
+    lines = (json.dumps(data, indent=1) if kind == "json" else yaml.safe_dump(data)).split("\n")
+    last = found[0].path.rpartition(".")[2].partition("[")[0]
+    assert last in lines[found[0].line - 1] or found[0].path.endswith("]"), (found, lines[found[0].line - 1])
+
+
+RESPONSE = {"name": "r", "response": {}}
+ANSWERS = [
+    (RESPONSE | {"timeouts": {"request": "1s"}}, "routes.main[1].timeouts", "without backends"),
+    (RESPONSE | {"retries": {}}, "routes.main[1].retries", "without backends"),
+    (RESPONSE | {"response": {"status": 204, "body": "x"}}, "routes.main[1].response.body", "has no body"),
+    ({"redirect": {}}, "routes.main[1].redirect", "where they are"),
+    ({"redirect": {"status": 300, "port": 1}}, "routes.main[1].redirect.status", "must be one of"),
+    (
+        {"redirect": {"path": {"replace_prefix": "/"}}, "matches": [{"path": {"exact": "/a"}}]},
+        "routes.main[1].redirect.path.replace_prefix",
+        "needs a prefix",
+    ),
+]
+
+
+@pytest.mark.parametrize(("route", "path", "text"), ANSWERS)
+def test_errors_of_answers(route: dict[str, Any], path: str, text: str) -> None:
+    errors, _ = problems_of(changed((("routes", "main", 1), route)))
+    assert [(error.path, text in error.message) for error in errors] == [(path, True)]
+
+
+WARNINGS = [
+    (
+        ("routes", "main", 1),
+        BASE["routes"]["main"][0] | {"name": "b"},
+        "unreachable",
+        "routes.main[1].matches[0]",
+    ),
+    ((*MATCH, "method"), "get", "method-case", f"{M}.method"),
+    (
+        (*ROUTE, "timeouts"),
+        {"request": "1s", "per_try": "2s"},
+        "timeout-order",
+        f"{R}.timeouts.per_try",
+    ),
+    (("routes", "other"), [], "unused", "routes.other"),
+    (("clusters", "v2"), BASE["clusters"]["v1"], "unused", "clusters.v2"),
+    ((*CLUSTER, "endpoints"), [], "no-endpoints", "clusters.v1"),
+]
+
+
+@pytest.mark.parametrize(("where", "what", "code", "path"), WARNINGS)
+def test_warnings(where: tuple[str | int, ...], what: Any, code: str, path: str) -> None:
+    errors, warnings = problems_of(changed((where, what)))
+    assert errors == []
+    assert [(warning.code, warning.path, warning.line > 0) for warning in warnings] == [(code, path, True)]
+
+
+def test_unreachable_means_for_all_hosts() -> None:
+    first = {"name": "a", "hostnames": ["a.com"], "response": {}}
+    second = {"name": "b", "hostnames": ["A.com", "b.com"], "response": {}}
+    third = {
+        "name": "c",
+        "hostnames": ["b.com", "a.com"],
+        "matches": [{"path": {"prefix": "/"}}],
+        "response": {},
+    }
+    _, warnings = problems_of(changed((("routes", "main"), [first, second, third])))
+    assert [warning.path for warning in warnings if warning.code == "unreachable"] == [
+        "routes.main[2].matches[0]"
+    ]
+
+
+def test_all_errors_at_once_and_none_that_follow_from_another() -> None:
+    data = changed(
+        (("workers",), -1),
+        ((*LISTENER, "address"), DELETE),
+        ((*LISTENER, "adress"), "127.0.0.1:80"),
+        ((*ROUTE, "backends"), "v1"),
+        (("clusters", "v1", "endpoints"), [{"address": 9001}, "127.0.0.1:9"]),
+    )
+    errors, _ = problems_of(data, "yaml")
+    assert sorted(error.path for error in errors) == [
+        "clusters.v1.endpoints[0].address",
+        "clusters.v1.endpoints[1]",
+        "listeners[0]",
+        "listeners[0].adress",
+        f"{R}.backends",
+        "workers",
+    ]
+    assert [error.line for error in errors] == sorted(error.line for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "message"),
+    [
+        ("a.json", '{"workers": 1,\n "listeners": [}', 2, "malformed"),
+        ("a.json", '{"workers": 1,\n', 2, "truncated"),
+        ("a.toml", "workers = 1\nlisteners = [\n", 3, ""),
+        ("a.toml", "workers = 1\nworkers = 2\n", 2, "overwrite"),
+        ("a.yaml", "workers: 1\n\tlisteners: 2", 2, "tab|cannot start any token|mapping values"),
+        ("a.yaml", "workers: 1\nworkers: 2", 2, "second time"),
+        ("a.yaml", "hello", 0, "must be a mapping"),
+        ("a.txt", "", 0, "no known ending"),
+        ("a.yaml", None, 0, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path: Path, name: str, text: str | None, line: int, message: str) -> None:
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    out = io.StringIO()
+    assert run_check(path, out) == 1
+    first = out.getvalue().split("\n")[0]
+    assert first.startswith(f"{path}:{line}: " if line else f"{path}: ")
+    assert any(part in first for part in message.split("|"))
+
+
+def test_check_says_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "tulle.yaml"
+    path.write_text(yaml.safe_dump(changed((("clusters", "v2"), {}))))
+    out = io.StringIO()
+    assert run_check(path, out) == 0
+    assert out.getvalue().count("warning") == 2
+    assert out.getvalue().endswith("fine, 1 listener, 1 route, 2 clusters\n")
+
+
+def test_models_are_checked_too() -> None:
+    assert check_model(simple_config("127.0.0.1:1", ["127.0.0.1:2"])) == []
+    with pytest.raises(ConfigError, match=r"127\.0\.0\.1"):
+        check_model(simple_config("localhost:1", ["127.0.0.1:2"]))
+    assert [problem.code for problem in check_model(Config())] == ["no-listeners"]
+
+
+FULL: dict[str, Any] = changed(
+    (("admin",), {"address": "127.0.0.1:1"}),
+    (("access_log",), {"format": "text", "format_string": "%METHOD%"}),
+    ((*LISTENER, "path"), {"slashes": "keep"}),
+    ((*MATCH, "headers"), {"a": {"exact": "1"}}),
+    ((*ROUTE, "retries"), {"on": ["503", 502], "backoff": {"base": "1ms"}}),
+    ((*ROUTE, "request_headers"), {"remove": ["a"], "set": {"b": "c"}}),
+    ((*ROUTE, "rewrite"), {"hostname": "a", "path": {"replace_prefix": "/"}}),
+    (("routes", "main", 1), {"redirect": {"port": 1}}),
+    ((*CLUSTER, "circuit_breaker"), {"max_requests": None}),
+)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2**40) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def paths_of(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [found for key, value in items for found in [(*path, key), *paths_of(value, (*path, key))]]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(paths_of(FULL)), JUNK), min_size=1, max_size=3))
+def test_anything_anywhere_is_taken_or_refused_with_its_path(changes: list[tuple[Any, Any]]) -> None:
+    data = copy.deepcopy(FULL)
+    for path, value in changes:
+        inner: Any = data
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took the place away
+            for part in path[:-1]:
+                inner = inner[part]
+            inner[path[-1]] = value
+    errors, warnings = problems_of(data)
+    assert all(problem.line > 0 or problem.path == "" for problem in errors + warnings)
