@@ -20,7 +20,11 @@ from tulle._fast.flow.types cimport (
     X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE, X_TUNNEL_UP_DONE, Host, Worker,
 )
 from tulle._fast.flow.upstream cimport cluster_pick, host_ref
-from tulle._fast.net.conn cimport CONN_BLOCKED, CONN_DONE
+from tulle._fast.net.conn cimport CONN_BLOCKED, CONN_DONE, CONN_HUNG_UP, Conn
+from tulle._fast.net.loop cimport watch_make_ready
+from tulle._fast.net.splice cimport (
+    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_IDLE, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get, splice_move,
+)
 from tulle._fast.policy.image cimport ROUTE_RETRY_UNSAFE, ROUTE_TIMEOUT_TO_HEAD, RouteEntry
 from tulle._fast.policy.limits cimport limit_acquire, limit_release
 from tulle._fast.policy.retry cimport retry_method_repeats, retry_pause, retry_wants_failure, retry_wants_status
@@ -191,6 +195,46 @@ cdef void request_complete(Exchange *x) noexcept nogil:
         exchange_arm(x)
 
 
+cdef bint request_splices(Exchange *x) noexcept nogil:
+    """Whether the rest of the body goes through a pipe: long, plain at both ends, and not to be kept for a replay."""
+    cdef uint64_t *remaining
+    if x.up != NULL:
+        return True
+    if likely(x.flags & (X_REQUEST_READ | X_REPLAYING | X_TUNNEL)) or not x.flags & X_REPLAY_LOST:
+        return False
+    if x.server_ops.plain_source(x, &remaining) == NULL or x.attempt.ops.plain_sink(&x.attempt) == NULL:
+        return False
+    x.up = splice_get(&x.worker.splices)
+    return x.up != NULL
+
+
+cdef void request_splice(Exchange *x) noexcept nogil:
+    cdef Attempt *attempt = &x.attempt
+    cdef uint64_t *remaining = NULL
+    cdef Conn *source = x.server_ops.plain_source(x, &remaining)
+    cdef Conn *sink = attempt.ops.plain_sink(attempt)
+    cdef uint64_t before = x.bytes_received
+    cdef int result = SPLICE_IDLE
+    if likely(sink != NULL):
+        result = splice_move(x.up, source, sink, remaining, &x.bytes_received)
+    if x.bytes_received != before:
+        x.last_activity = x.worker.loop.now
+    if result == SPLICE_END:
+        x.flags |= X_REQUEST_READ
+        attempt.body_sent = 1
+        request_complete(x)
+    elif result == SPLICE_BLOCKED:
+        x.flags |= X_CLIENT_BLOCKED
+    elif result == SPLICE_AGAIN:
+        watch_make_ready(&source.watch)
+    elif result == SPLICE_SOURCE_ENDED:
+        exchange_client_gone(x)
+    elif result == SPLICE_SINK_ERROR:
+        # An answer may have come before the reset: the client side reads on and reports
+        sink.state |= CONN_HUNG_UP
+        watch_make_ready(&sink.watch)
+
+
 cdef void request_send(Exchange *x, uint32_t flags) noexcept nogil:
     cdef Attempt *attempt = &x.attempt
     cdef const char *data
@@ -198,6 +242,9 @@ cdef void request_send(Exchange *x, uint32_t flags) noexcept nogil:
     cdef bint replaying
     cdef int result, sent
     while True:
+        if not flags & SEND_HEAD and request_splices(x):
+            request_splice(x)
+            return
         replaying = x.flags & X_REPLAYING != 0
         result = request_body(x, &data, &length)
         if unlikely(result < 0):

@@ -9,6 +9,7 @@ from tulle._fast.base.timer cimport timer_clear, timer_set
 from tulle._fast.base.types cimport likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.attempt cimport (
     HEAD_RETRY, attempt_failed, attempt_on_data, attempt_on_head, attempt_pump, attempt_ready, attempt_retry,
+    exchange_client_gone,
 )
 from tulle._fast.flow.client_body cimport client_body_begin, client_read_body
 from tulle._fast.flow.finish cimport attempt_end
@@ -23,7 +24,7 @@ from tulle._fast.http.h1_chunk cimport chunk_write_size
 from tulle._fast.http.h1_parse cimport PARSE_DONE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_response
 from tulle._fast.http.h1_write cimport HeadEdits, h1_head_bound, h1_write_request, h1_write_trailers
 from tulle._fast.http.message cimport (
-    FRAMING_CHUNKED, FRAMING_NONE, FRAMING_TUNNEL, MESSAGE_FIELDS_MAX, MESSAGE_KEEP_ALIVE, Message,
+    FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, FRAMING_TUNNEL, MESSAGE_FIELDS_MAX, MESSAGE_KEEP_ALIVE, Message,
 )
 from tulle._fast.net.conn cimport (
     CONN_BLOCKED, CONN_BROKEN, CONN_CONNECTING, CONN_DATA, CONN_DONE, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP,
@@ -31,6 +32,9 @@ from tulle._fast.net.conn cimport (
     conn_release_input, conn_resume, conn_send, conn_shutdown,
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
+from tulle._fast.net.splice cimport (
+    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_MIN, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get, splice_move,
+)
 from tulle._fast.net.system cimport (
     AF_UNIX, EINPROGRESS, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
     TCP_NODELAY, close, connect, errno, iovec, setsockopt, sockaddr, socket,
@@ -219,6 +223,15 @@ cdef int client_send(Attempt *attempt, uint32_t flags, const char *data, size_t 
     if flags & SEND_END and x.flags & X_TUNNEL:
         conn_shutdown(&upstream.conn)
     return result
+
+
+cdef Conn *client_plain_sink(Attempt *attempt) noexcept nogil:
+    cdef Upstream *upstream = attempt.upstream
+    if upstream.chunked_out or upstream.conn.tls != NULL or upstream.conn.output != NULL:
+        return NULL
+    if upstream.conn.state & CONN_BROKEN:
+        return NULL
+    return &upstream.conn
 
 
 cdef void client_resume(Attempt *attempt) noexcept nogil:
@@ -436,6 +449,40 @@ cdef void client_complete(Upstream *upstream, Exchange *x, uint32_t flags, const
         client_close(upstream)
 
 
+cdef inline bint client_splices(Upstream *upstream, Exchange *x) noexcept nogil:
+    """Whether the rest of the body goes through a pipe: it is long and plain, and nothing of it is in the buffer."""
+    if likely(x.down != NULL):
+        return True
+    if likely(upstream.framing != FRAMING_LENGTH or upstream.remaining < SPLICE_MIN or upstream.conn.tls != NULL):
+        return False
+    if conn_available(&upstream.conn) > 0 or x.server_ops.plain_sink(x) == NULL:
+        return False
+    x.down = splice_get(&upstream.worker.splices)
+    if x.down == NULL:
+        return False
+    conn_release_input(&upstream.conn)
+    return True
+
+
+cdef void client_splice(Upstream *upstream, Exchange *x) noexcept nogil:
+    cdef Conn *sink = x.server_ops.plain_sink(x)
+    cdef int result = SPLICE_SINK_ERROR
+    if likely(sink != NULL):
+        x.last_activity = upstream.worker.loop.now
+        result = splice_move(x.down, &upstream.conn, sink, &upstream.remaining, &x.bytes_sent)
+    if result == SPLICE_END:
+        client_complete(upstream, x, SEND_END, NULL, 0)
+    elif result == SPLICE_BLOCKED:
+        x.flags |= X_SERVER_BLOCKED
+        conn_pause(&upstream.conn)
+    elif result == SPLICE_AGAIN:
+        watch_make_ready(&upstream.conn.watch)
+    elif result == SPLICE_SOURCE_ENDED:
+        client_fail(upstream, FLAG_UC)
+    elif result == SPLICE_SINK_ERROR:
+        exchange_client_gone(x)
+
+
 cdef void client_body(Upstream *upstream) noexcept nogil:
     cdef Exchange *x = upstream.attempt.exchange
     cdef const char *data
@@ -445,6 +492,9 @@ cdef void client_body(Upstream *upstream) noexcept nogil:
     if unlikely(x.flags & X_TUNNEL_DOWN_DONE):
         return
     for reads in range(READS_PER_TURN):
+        if client_splices(upstream, x):
+            client_splice(upstream, x)
+            return
         data = NULL
         length = 0
         result = client_read_body(upstream, True, &data, &length)
@@ -463,6 +513,7 @@ cdef void client_install(Worker *worker) noexcept nogil:
     worker.client_conn.timeout = client_timeout
     worker.client_conn.bury = client_bury
     worker.client_ops.send = client_send
+    worker.client_ops.plain_sink = client_plain_sink
     worker.client_ops.resume = client_resume
     worker.client_ops.cancel = client_cancel
     worker.hooks.connect = client_connect

@@ -12,6 +12,7 @@ from tulle._fast.flow.types cimport (
     ATTEMPT_NONE, ATTEMPT_WAITING, X_DETACHED, X_HOLDS_REQUEST, X_HOLDS_RETRY, X_RESPONSE_BEGUN, X_TUNNEL, Host, Worker,
 )
 from tulle._fast.flow.upstream cimport host_unref
+from tulle._fast.net.splice cimport splice_put
 from tulle._fast.policy.limits cimport limit_release
 
 
@@ -106,6 +107,10 @@ cdef void exchange_finish(Exchange *x, bint keep, bint cut) noexcept nogil:
     timer_remove(&x.timer)
     if unlikely(x.replay != NULL):
         replay_drop(x)
+    if unlikely(x.up != NULL):
+        splice_put(&worker.splices, x.up)
+    if unlikely(x.down != NULL):
+        splice_put(&worker.splices, x.down)
     if unlikely(x.log_copy != NULL):
         buf_unref(&worker.bufs, x.log_copy)
     exchange_let_go(x)

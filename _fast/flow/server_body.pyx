@@ -9,6 +9,7 @@ from tulle._fast.net.conn cimport (
     CONN_DATA, CONN_DONE, CONN_EOF, CONN_FULL, CONN_HUNG_UP, CONN_READABLE, Conn, conn_available, conn_data, conn_fill,
     conn_grow, conn_release_input,
 )
+from tulle._fast.net.splice cimport SPLICE_MIN
 
 cdef enum:
     TRAILER_BYTES = 8192
@@ -156,3 +157,16 @@ cdef int server_read_body(Exchange *x, const char **data, size_t *length) noexce
     if server.framing == FRAMING_TUNNEL:
         return read_tunnel(server, data, length)
     return BODY_END
+
+
+cdef Conn *server_plain_source(Exchange *x, uint64_t **remaining) noexcept nogil:
+    cdef Server *server = <Server *>x.server
+    if (
+        server.framing != FRAMING_LENGTH
+        or (x.up == NULL and server.remaining < SPLICE_MIN)
+        or server.conn.tls != NULL
+        or conn_available(&server.conn) > 0
+    ):
+        return NULL
+    remaining[0] = &server.remaining
+    return &server.conn

@@ -14,7 +14,7 @@ from tulle._fast.flow.exchange cimport (
 )
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport extra_add, response_edits
-from tulle._fast.flow.server_body cimport server_body_begin, server_read_body
+from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
 from tulle._fast.flow.types cimport (
     PEER_TEXT, SEND_END, SEND_HEAD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_TUNNEL, Exchange,
     ServerOps, Table,
@@ -390,6 +390,13 @@ cdef inline void add_piece(iovec *pieces, uint32_t *count, const char *data, siz
     count[0] += 1
 
 
+cdef Conn *server_plain_sink(Exchange *x) noexcept nogil:
+    cdef Server *server = <Server *>x.server
+    if server.chunked_out or server.conn.tls != NULL or server.conn.output != NULL or server.conn.state & CONN_BROKEN:
+        return NULL
+    return &server.conn
+
+
 cdef int server_informational(Exchange *x, const Message *message) noexcept nogil:
     """1xx passed on; HTTP/1.0 clients do not know them (RFC 9110 section 15.2)."""
     cdef Server *server = <Server *>x.server
@@ -537,5 +544,7 @@ cdef void server_install(Worker *worker) noexcept nogil:
     worker.server_ops.send = server_send
     worker.server_ops.send_informational = server_informational
     worker.server_ops.reply = server_reply
+    worker.server_ops.plain_sink = server_plain_sink
+    worker.server_ops.plain_source = server_plain_source
     worker.server_ops.read_body = server_read_body
     worker.server_ops.finished = server_finished

@@ -24,6 +24,7 @@ from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport Message
 from tulle._fast.net.conn cimport Conn, ConnOps
 from tulle._fast.net.loop cimport Loop, Watch
+from tulle._fast.net.splice cimport Splice, SplicePool
 from tulle._fast.policy.balancer cimport BalancerState
 from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
 
@@ -130,6 +131,10 @@ cdef struct ServerOps:                 # what an exchange asks of the side that 
     int (*send_informational)(Exchange *x, const Message *message) noexcept nogil
     # an answer of our own, whole: status, fields, body
     int (*reply)(Exchange *x, uint16_t status, uint32_t extras, const char *body, size_t length) noexcept nogil
+    # the connection, when body bytes may be written to it as they are, past its queue; else NULL
+    Conn *(*plain_sink)(Exchange *x) noexcept nogil
+    # the connection, when the request body can be read off it as it is; `*remaining` is to be counted down
+    Conn *(*plain_source)(Exchange *x, uint64_t **remaining) noexcept nogil
     # the next body bytes, good until the next call: BodyResult
     int (*read_body)(Exchange *x, const char **data, size_t *length) noexcept nogil
     # the exchange is over and will be freed: go on to the next request, or close (`keep` 0), or cut off (`cut` 1)
@@ -138,6 +143,7 @@ cdef struct ServerOps:                 # what an exchange asks of the side that 
 cdef struct ClientOps:                 # what an exchange asks of the side that it forwards to
     # the head of the request and/or body bytes, with SEND_END also x.trailers; a CONN_* result
     int (*send)(Attempt *attempt, uint32_t flags, const char *data, size_t length) noexcept nogil
+    Conn *(*plain_sink)(Attempt *attempt) noexcept nogil        # as in ServerOps
     void (*resume)(Attempt *attempt) noexcept nogil             # the other side can take more
     void (*cancel)(Attempt *attempt) noexcept nogil             # leave the connection, which is of no more use
 
@@ -241,6 +247,8 @@ cdef struct Exchange:
     uint32_t request_id_length
     char request_id[40]
     Host *answered_by                  # for the log; counted in Host.attempts
+    Splice *up                         # request body bytes on their way through a pipe
+    Splice *down                       # response body bytes
     Buf *log_copy                      # what the access log needs of a detached exchange
     uint16_t peer_port
     uint8_t log_json                   # the copy is of a JSON line
@@ -288,6 +296,7 @@ cdef struct Hooks:                     # upward calls of the pool
 cdef struct Worker:
     Loop loop
     BufPool bufs
+    SplicePool splices
     Random random
     Slab servers_slab
     Slab upstreams_slab

@@ -16,6 +16,7 @@ from tulle._fast.flow.types cimport MAX_LANES, Exchange, Server, Upstream, Worke
 from tulle._fast.flow.worker_control cimport worker_control_open, worker_control_report, worker_control_send
 from tulle._fast.http.message cimport Message
 from tulle._fast.net.loop cimport loop_init, loop_turn
+from tulle._fast.net.splice cimport splice_pool_destroy
 
 cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset) noexcept
@@ -91,6 +92,7 @@ cdef void worker_teardown(Worker *worker) noexcept nogil:
     if worker.control_fd >= 0:
         worker_control_send(worker, CONTROL_DRAINED)
     worker.lane.header.state = LANE_FREE
+    splice_pool_destroy(&worker.splices)
     buf_pool_destroy(&worker.bufs)
     slab_destroy(&worker.servers_slab)
     slab_destroy(&worker.upstreams_slab)

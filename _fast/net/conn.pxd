@@ -20,6 +20,7 @@ cdef enum ConnState:
     CONN_OUT_ARMED = 32                # EPOLLOUT is registered
     CONN_BROKEN = 64                   # a read or write failed; `error` tells why
     CONN_BULK = 256                    # the next input buffer is a large one
+    CONN_WANT_DRAINED = 512            # `drained` is owed although the queue is empty: somebody writes past it
     CONN_SHUT = 128                    # our FIN is sent, or will be when the queue is empty
 
 cdef enum ConnResult:
@@ -58,6 +59,8 @@ cdef int conn_fill(Conn *conn) noexcept nogil
 # Room for a larger head: moves the unread bytes to a large buffer. CONN_FULL when it is large already
 cdef int conn_grow(Conn *conn) noexcept nogil
 cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil
+# The socket took no more from somebody who writes past the queue (splice): `drained` tells when it does again
+cdef void conn_want_drained(Conn *conn) noexcept nogil
 cdef void conn_shutdown(Conn *conn) noexcept nogil
 # At once: what is queued is lost; with `reset` the peer sees RST instead of FIN
 cdef void conn_close(Conn *conn, bint reset) noexcept nogil

@@ -32,9 +32,10 @@ cdef void conn_event(Watch *watch, uint32_t events) noexcept nogil:
             error = conn_socket_error(conn) if events & (EPOLLERR | EPOLLHUP) else 0
             conn.ops.connected(conn, error)
         return
-    if unlikely(conn.output != NULL) and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+    if unlikely(conn.output != NULL or conn.state & CONN_WANT_DRAINED) and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
         conn_flush(conn)
         if conn.output == NULL:
+            conn.state &= ~<uint32_t>CONN_WANT_DRAINED
             conn.ops.drained(conn)
         if watch.dead:
             return
@@ -211,6 +212,17 @@ cdef int conn_queue(Conn *conn, const char *data, size_t length) noexcept nogil:
     return CONN_BLOCKED
 
 
+cdef void conn_arm(Conn *conn) noexcept nogil:
+    if not conn.state & CONN_OUT_ARMED:
+        conn.state |= CONN_OUT_ARMED
+        watch_modify(&conn.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+
+cdef void conn_want_drained(Conn *conn) noexcept nogil:
+    conn.state |= CONN_WANT_DRAINED
+    conn_arm(conn)
+
+
 cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil:
     """CONN_DONE when all is with the kernel, CONN_BLOCKED when some waits in the queue, else an error."""
     cdef msghdr message
@@ -243,9 +255,7 @@ cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil:
         conn.bytes_sent[0] += <uint64_t>sent
         if likely(<size_t>sent == total):
             return CONN_DONE
-        if not conn.state & CONN_OUT_ARMED:
-            conn.state |= CONN_OUT_ARMED
-            watch_modify(&conn.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+        conn_arm(conn)
     for index in range(count):
         if <size_t>sent >= pieces[index].iov_len:
             sent -= <ssize_t>pieces[index].iov_len
