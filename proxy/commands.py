@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tulle.proxy.demo import command as demo
 from tulle.proxy.failure import Failure
 from tulle.proxy.messages import complain
 from tulle.proxy.spawner import Handle
@@ -37,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     proxy.add_argument("--workers", type=int, metavar="N")
     proxy.add_argument("--pid-file", type=Path, metavar="FILE")
     proxy.set_defaults(run=run_proxy, parser=proxy)
+    demo.add_parser(commands)
     return parser
 
 
