@@ -1,7 +1,9 @@
 """Short-lived children: what needs much memory is done in one, whose memory goes back to the system with it.
 
-A task is JSON, `{"task": name, ...}`, in a memfd. Its answer is one message over the socket that is the first
-descriptor: memfds, the first of them with JSON. Modules are imported by the task that needs them.
+A task is JSON, `{"task": name, ...}`. Its answer is one message over the socket that is the first descriptor:
+memfds, the
+first of them with JSON, however long.
+Modules are imported by the task that needs them.
 """
 
 import json
@@ -12,19 +14,19 @@ from collections.abc import Callable
 from typing import Any
 
 from tulle._fast.base import process
-from tulle.proxy.descriptors import content, memfd
+from tulle.proxy.descriptors import memfd
 from tulle.proxy.spawner import send
 
 Task = Callable[[dict[str, Any], list[int]], tuple[dict[str, Any], list[int]]]
 
 
-def run(descriptors: list[int]) -> int:
-    """Do one task in the process of its own; the exit status. Descriptors as the spawner gives them."""
+def run(task: bytes, descriptors: list[int]) -> int:
+    """Do one task in the process of its own; the exit status."""
     process.set_name(b"tulle-task")
     answer = socket.socket(fileno=descriptors[0])
-    arguments = json.loads(content(descriptors[1]))
+    arguments = json.loads(task)
     try:
-        result, passed = TASKS[arguments.pop("task")](arguments, descriptors[2:])
+        result, passed = TASKS[arguments.pop("task")](arguments, descriptors[1:])
     except Exception:
         traceback.print_exc()
         kind, error = sys.exc_info()[:2]
@@ -47,11 +49,4 @@ def compile_endpoints(arguments: dict[str, Any], descriptors: list[int]) -> tupl
     return compile_task.run_endpoints(arguments, descriptors)
 
 
-def page(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
-    """Figures and configuration to an admin page."""
-    from tulle.proxy.admin import render
-
-    return render.run(arguments, descriptors)
-
-
-TASKS: dict[str, Task] = {"compile": compile_config, "endpoints": compile_endpoints, "page": page}
+TASKS: dict[str, Task] = {"compile": compile_config, "endpoints": compile_endpoints}

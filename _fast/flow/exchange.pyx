@@ -14,8 +14,8 @@ from tulle._fast.flow.head_edits cimport request_id_choose
 from tulle._fast.flow.reply cimport reply_error, reply_fixed, reply_redirect
 from tulle._fast.flow.table cimport table_ref
 from tulle._fast.flow.types cimport (
-    ATTEMPT_RUNNING, X_CONNECT, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL,
-    X_UPGRADE, Cluster,
+    ATTEMPT_RUNNING, X_CONNECT, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_UPGRADE,
+    Cluster,
 )
 from tulle._fast.flow.upstream cimport cluster_use
 from tulle._fast.http.message cimport (
@@ -82,7 +82,6 @@ cdef Exchange *exchange_new(
 
 cdef void exchange_refuse(Exchange *x, uint16_t status, int flag, const char *detail) noexcept nogil:
     x.flags &= ~<uint32_t>X_KEEP_ALIVE
-    x.flags |= X_REQUEST_READ
     if status == 0:
         if flag >= 0:
             x.response_flags |= <uint32_t>1 << flag

@@ -8,8 +8,8 @@ from tulle._fast.flow.types cimport EXTRAS_MAX, X_UPGRADE
 from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport (
     FIELD_DROP, FIELD_HOST, FIELD_ID_COUNT, FIELD_OTHER, FIELD_UPGRADE, FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_HOST,
-    FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID, MESSAGE_TE_TRAILERS, TARGET_ABSOLUTE, TARGET_ORIGIN, Field, Message,
-    message_at, message_field,
+    FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID, MESSAGE_TE_TRAILERS, TARGET_ABSOLUTE, TARGET_ASTERISK, TARGET_AUTHORITY,
+    TARGET_ORIGIN, Field, Message, message_at, message_field,
 )
 from tulle._fast.http.octet cimport octet_lower
 from tulle._fast.policy.image cimport (
@@ -111,7 +111,7 @@ cdef bint target_edit(Exchange *x, HeadEdits *edits) noexcept nogil:
     cdef char *begin
     edits.target = NULL
     edits.target_length = 0
-    if message.path_length == 0 and message.target_form != TARGET_ABSOLUTE:
+    if message.target_form == TARGET_AUTHORITY or message.target_form == TARGET_ASTERISK:
         return True
     if route.path_edit == PATH_EDIT_FULL:
         head = image_text(x.table.image, route.path_value)
@@ -142,7 +142,7 @@ cdef bint target_edit(Exchange *x, HeadEdits *edits) noexcept nogil:
         return False
     out = append(begin, head, head_length)
     out = append(out, rest, rest_length)
-    if message.query_length > 0:
+    if message.query != 0:
         out = append(out, b"?", 1)
         out = append(out, message_at(message, message.query), message.query_length)
     edits.target = begin

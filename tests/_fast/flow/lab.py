@@ -1,0 +1,88 @@
+"""A sidecar between a test's own clients and its own backend, and what must hold after every test."""
+
+from pathlib import Path
+from typing import Any
+
+from tests._fast.flow.peers import Backend, Message, Peer
+from tests._fast.flow.sidecar import Sidecar, until
+
+Section = dict[str, Any]
+
+
+def make_config(
+    endpoints: list[str],
+    *,
+    workers: int = 1,
+    listener: Section | None = None,
+    route: Section | None = None,
+    cluster: Section | None = None,
+    routes: list[Section] | None = None,
+    more_clusters: dict[str, Section] | None = None,
+    **top: Any,
+) -> Section:
+    """One listener, one route to one cluster, with these sections changed; `routes` come before the route."""
+    return {
+        "workers": workers,
+        "listeners": [{"name": "web", "address": "127.0.0.1:0", "routes": "main"} | (listener or {})],
+        "routes": {
+            "main": [*(routes or []), {"name": "all", "backends": [{"cluster": "c"}]} | (route or {})]
+        },
+        "clusters": {
+            "c": {"endpoints": [{"address": address} for address in endpoints]} | (cluster or {}),
+            **(more_clusters or {}),
+        },
+        **top,
+    }
+
+
+class Lab:
+    """One sidecar and one backend; the peers of a test are closed when it is over."""
+
+    def __init__(self, folder: Path, open_files: int | None = None, **sections: Any) -> None:
+        self.backend = Backend()
+        self.config = make_config(sections.pop("endpoints", [self.backend.address]), **sections)
+        self.sidecar = Sidecar(self.config, folder, open_files)
+        self.peers: list[Peer] = []
+
+    def client(self) -> Peer:
+        return self._keep(Peer(self.sidecar.connect()))
+
+    def accept(self) -> Peer:
+        """The next connection that the sidecar opens to the backend."""
+        return self._keep(self.backend.accept())
+
+    def _keep(self, peer: Peer) -> Peer:
+        self.peers.append(peer)
+        return peer
+
+    def exchange(self, sent: bytes, answer: bytes, method: str = "GET") -> tuple[Message, Message]:
+        """One request and its answer on connections of their own: what backend and client got."""
+        client = self.client()
+        client.send(sent)
+        upstream = self.accept()
+        seen = upstream.read_request()
+        upstream.send(answer)
+        got = client.read_response(method)
+        client.close()
+        upstream.close()
+        return seen, got
+
+    def deliver(self, peer: Peer, piece: bytes, figure: str = "bytes_downstream_received") -> None:
+        """Send a piece and wait until the sidecar has read it, so that the next one comes by itself."""
+        before = self.sidecar.total(figure)
+        peer.send(piece)
+        until(lambda: self.sidecar.total(figure) >= before + len(piece), f"{piece!r} is read")
+
+    def tidy(self) -> None:
+        """After every test: all that was occupied is free, and no worker has died."""
+        for peer in self.peers:
+            peer.close()
+        self.peers.clear()
+        while self.backend.waiting():
+            self.backend.accept().close()
+        self.sidecar.wait_quiet()
+        assert "was ended by" not in self.sidecar.words(), self.sidecar.words()
+
+    def close(self) -> None:
+        self.backend.close()
+        self.sidecar.stop()
