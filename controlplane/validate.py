@@ -11,7 +11,7 @@ from tulle.controlplane.units import nanoseconds, size_in_bytes
 from tulle.controlplane.validate_routes import check_backends, check_table
 
 LEAST_HEAD = 1024
-MOST_HEAD = 1 << 20
+MOST_HEAD = 96 << 10  # a head has to lie in one large buffer, with what is added to it
 
 
 def validate(config: Config, report: Report) -> list[Finding]:

@@ -22,6 +22,7 @@ GIL_FILES = frozenset(
         "_fast/policy/endpoints_writer.pyx",
         "_fast/policy/explain.pyx",
         "_fast/policy/image_buffer.pyx",
+        "_fast/policy/image_reader.pyx",
         "_fast/policy/image_writer.pyx",
     }
 )

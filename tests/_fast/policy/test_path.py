@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from tulle._fast.policy.path import normalise_path
 
 MERGE, REFUSE, REFUSE_ESCAPED, DECODE_ESCAPED = 16, 32, 64, 128

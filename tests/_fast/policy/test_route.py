@@ -8,9 +8,9 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tulle._fast.policy.explain import Explainer
 from tulle._fast.policy.image_writer import write_routes
-
 from tulle.controlplane.model import Backend, Cluster, Config, Listener, Match, PathMatch, Route, ValueMatch
 from tulle.controlplane.regex import compile_pattern
 from tulle.controlplane.tabulate import tabulate

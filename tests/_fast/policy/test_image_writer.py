@@ -1,0 +1,187 @@
+"""What is in the segments, field by field."""
+
+import socket
+import struct
+from typing import Any
+
+from tulle._fast.policy.endpoints_writer import write_endpoints
+from tulle._fast.policy.image_reader import Reader
+from tulle._fast.policy.image_writer import OPERATORS, write_routes
+from tulle.controlplane.log_format import OPERATORS as NAMES
+from tulle.controlplane.log_format import OPERATORS_OF_HEADERS
+from tulle.controlplane.regex import compile_pattern
+from tulle.controlplane.table import (
+    BackendRow,
+    ClusterRow,
+    EditRow,
+    ListenerRow,
+    LogItemRow,
+    MatchRow,
+    PathEditRow,
+    ResponseRow,
+    RetryRow,
+    RouteRow,
+    RoutingTable,
+    TableRow,
+    TargetRow,
+)
+
+FORWARD = RouteRow(
+    name="forward",
+    kind="forward",
+    matches=(MatchRow(),),
+    backends=(BackendRow(1, 10), BackendRow(0, 90)),
+    request_timeout=1,
+    try_timeout=2,
+    idle_timeout=3,
+    retry=RetryRow(4, ("connect-failure", "reset", "5xx", "gateway-error"), (503, 429), 5, 6, True, 7),
+    target=TargetRow(hostname="h", path=PathEditRow("prefix", "/p")),
+    request_edits=(
+        EditRow("remove", "X-Debug"),
+        EditRow("set", "User-Agent", "u"),
+        EditRow("add", "x-a", "é"),
+    ),
+    response_edits=(EditRow("set", "via", "v"),),
+    upgrade=True,
+    connect=True,
+)
+REDIRECT = RouteRow(
+    name="redirect",
+    kind="redirect",
+    matches=(MatchRow(),),
+    target=TargetRow("https", "h2", 8443, PathEditRow("full", "/f")),
+    status=308,
+    upgrade=False,
+)
+RESPONSE = RouteRow(
+    "response", "response", (), (MatchRow(),), status=201, response=ResponseRow("body", "text/x")
+)
+A_FLAGS: Any = ("merge", "refuse", True, True, "me", True)
+B_FLAGS: Any = ("refuse", "decode", False, False, "", False)
+C_FLAGS: Any = ("keep", "keep", True, False, "", False)
+TABLE = RoutingTable(
+    listeners=(
+        ListenerRow("a", "127.0.0.1:1", "http", 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, *A_FLAGS),
+        ListenerRow("b", "127.0.0.1:2", "tcp", 1, 0, 0, 0, 5, 6, 7, 0, 9, 0, *B_FLAGS),
+        ListenerRow("c", "127.0.0.1:3", "auto", 1, 0, 0, 0, 5, 6, 7, 0, 9, 0, *C_FLAGS),
+    ),
+    tables=(TableRow("one", (FORWARD, REDIRECT)), TableRow("two", (RESPONSE,))),
+    clusters=(
+        ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20),
+        ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1),
+    ),
+    log_format="text",
+    log_items=(LogItemRow("", "lit "), LogItemRow("REQ", "", "x-a", "x-b", 5), LogItemRow("METHOD")),
+)  # fmt: skip
+
+
+def image(version: int = 9) -> bytearray:
+    segment: bytearray = write_routes(
+        TABLE, [21, 22, 23], [31, 32, 33], [(5, 6), (7, 8)], version, compile_pattern
+    )
+    return segment
+
+
+def test_listeners() -> None:
+    a, b, c = Reader(image()).routes()["listeners"]
+    assert (a["id"], a["name"], a["table"], a["protocol"], a["via"]) == (21, b"a", b"one", 0, b"me")
+    assert (a["trusted_hops"], a["max_connections"], a["max_requests"]) == (2, 3, 4)
+    assert (a["max_head"], a["max_line"], a["max_fields"], a["max_body"]) == (5, 6, 7, 8)
+    assert (a["head_timeout"], a["idle_timeout"]) == (9, 10)
+    assert a["flags"] == 1 | 2 | 4 | 8 | 16 | 64
+    assert (b["id"], b["table"], b["protocol"], b["flags"]) == (22, b"two", 1, 32 | 128)
+    assert (c["table"], c["protocol"], c["flags"]) == (b"two", 2, 1)
+
+
+def test_a_route_that_forwards() -> None:
+    route = Reader(image()).routes()["routes"][0]
+    assert (route["id"], route["kind"], route["name"], route["flags"]) == (31, 0, b"forward", 1 | 2 | 4 | 8)
+    assert (route["backends"], route["total_weight"]) == ([(1, 10), (0, 100)], 100)
+    assert (route["request_timeout"], route["try_timeout"], route["idle_timeout"]) == (1, 2, 3)
+    assert (route["retry_attempts"], route["retry_on"], route["retry_statuses"]) == (4, 31, [503, 429])
+    assert (route["retry_base"], route["retry_max"], route["replay_bytes"]) == (5, 6, 7)
+    assert (route["host_value"], route["path_edit"], route["path_value"]) == (b"h", 2, b"/p")
+    assert [edit[0] for edit in route["request_edits"]] == [0, 1, 2]
+    assert [edit[2:] for edit in route["request_edits"]] == [
+        (b"X-Debug", b""), (b"User-Agent", b"u"), (b"x-a", "é".encode()),
+    ]  # fmt: skip
+    other, user_agent, _ = [edit[1] for edit in route["request_edits"]]
+    via = route["response_edits"][0][1]
+    assert other == 0
+    assert len({other, user_agent, via}) == 3, "well-known names have ids of their own"
+
+
+def test_routes_that_answer() -> None:
+    _, redirect, response = Reader(image()).routes()["routes"]
+    assert (redirect["id"], redirect["kind"], redirect["flags"], redirect["status"]) == (32, 1, 0, 308)
+    assert (redirect["scheme_value"], redirect["host_value"], redirect["port_value"]) == (
+        b"https",
+        b"h2",
+        8443,
+    )
+    assert (redirect["path_edit"], redirect["path_value"]) == (1, b"/f")
+    assert (response["id"], response["kind"], response["status"]) == (33, 2, 201)
+    assert (response["body"], response["content_type"], response["backends"]) == (b"body", b"text/x", [])
+
+
+def test_clusters() -> None:
+    first, second = Reader(image()).routes()["clusters"]
+    assert first == {
+        "slot": 5, "generation": 6, "name": b"c0", "balancer": 1, "choices": 3, "connect_timeout": 11,
+        "pending_timeout": 12, "max_connections": 13, "max_pending": 14, "max_requests": 15,
+        "max_retries": 16, "pool_idle_timeout": 17, "pool_max_requests": 18, "pool_max_age": 19,
+        "max_response_head": 20,
+    }  # fmt: skip
+    assert (second["slot"], second["generation"], second["balancer"]) == (7, 8, 2)
+
+
+def test_the_log() -> None:
+    written = Reader(image()).routes()
+    assert written["log_format"] == 1
+    assert written["log_items"] == [
+        (0, 0, b"lit ", b"", b""),
+        (OPERATORS["REQ"], 5, b"", b"x-a", b"x-b"),
+        (OPERATORS["METHOD"], 0, b"", b"", b""),
+    ]
+
+
+def test_every_operator_has_a_number_of_its_own() -> None:
+    assert OPERATORS.keys() == NAMES | OPERATORS_OF_HEADERS | {""}
+    assert sorted(OPERATORS.values()) == list(range(len(OPERATORS)))
+
+
+def test_the_same_table_makes_the_same_image() -> None:
+    assert image() == image()
+    assert Reader(image(7)).routes()["version"] == 7
+    assert image(7)[24:] == image(8)[24:]
+
+
+def test_endpoints() -> None:
+    address = struct.pack("=H", socket.AF_INET) + b"\x23\x29\x7f\0\0\1" + bytes(8)
+    one = (1, 2, 3, "127.0.0.1:9001", "z", address)
+    two = (4, 5, 1, "unix:/a", "", struct.pack("=H", socket.AF_UNIX) + b"/a\0")
+    written = Reader(write_endpoints([[one, two], [], [one]], 7, 8)).endpoints()
+    assert (written["version"], written["serial"]) == (7, 8)
+    lists = [found for _, found in written["clusters"]]
+    assert lists[0][0] == {
+        "slot": 1, "generation": 2, "weight": 3, "address_text": b"127.0.0.1:9001", "zone": b"z",
+        "address": address,
+    }  # fmt: skip
+    assert lists[0][1]["address"] == two[5]
+    assert (lists[1], lists[2]) == ([], lists[0][:1])
+
+
+def test_the_hash_of_a_list_tells_what_a_worker_would_miss() -> None:
+    base = (1, 2, 3, "127.0.0.1:9001", "z", b"address")
+
+    def hash_of(*servers: tuple[object, ...]) -> int:
+        found: int = Reader(write_endpoints([[], list(servers)], 1, 1)).endpoints()["clusters"][1][0]
+        return found
+
+    changed = [
+        (*base[:index], value, *base[index + 1 :])
+        for index, value in ((0, 9), (1, 9), (2, 9), (4, "y"), (5, b"b"))
+    ]
+    hashes = [hash_of(base), hash_of(), hash_of(base, base), *[hash_of(other) for other in changed]]
+    assert len(set(hashes)) == len(hashes)
+    assert hash_of(base) == hash_of(base)
