@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.demand import CONNECTION_LIMIT, VERSION_PATH, Demand, cluster_name, route_path
 from bench.peers.base import Peer
-from bench.process import ROOT, Running, python_module
+from bench.process import ROOT, Failed, Running, python_module
 
 
 class Tulle(Peer):
@@ -40,8 +40,9 @@ class Tulle(Peer):
 
     def signal_reload(self, running: Running) -> None:
         command = python_module("tulle", "reload", "--pid-file", running.folder / "tulle.pid")
-        with (running.folder / "reload.log").open("ab") as log:
-            subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, check=False)
+        finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        if finished.returncode:
+            raise Failed(f"tulle reload refused (status {finished.returncode}): {finished.stderr.strip()}")
 
 
 def _config(demand: Demand, folder: Path) -> dict[str, Any]:
