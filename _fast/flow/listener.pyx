@@ -9,6 +9,7 @@ from tulle._fast.base.types cimport likely, uint64_t, unlikely
 from tulle._fast.flow.exchange cimport listener_find
 from tulle._fast.flow.server_h1 cimport server_accept, server_drain
 from tulle._fast.flow.types cimport Listener, Server, Table
+from tulle._fast.flow.wake cimport wake_lane
 from tulle._fast.net.loop cimport Loop, Watch, watch_add, watch_delete, watch_init, watch_kill
 from tulle._fast.net.system cimport (
     EAGAIN, ECONNABORTED, EINTR, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close, errno, sockaddr,
@@ -22,23 +23,30 @@ cdef enum:
     SLACK = 4                          # connections that a worker may have above the mean
 
 
-cdef bint above_share(Worker *worker) noexcept nogil:
-    """Compares with the mean of the workers that run; an eighth and a few more are allowed."""
+cdef int less_busy_lane(Worker *worker) noexcept nogil:
+    """The lane with the fewest connections, when this worker is clearly above the mean of those that run; else -1.
+
+    An eighth and a few connections more than the mean are allowed.
+    """
     cdef Lane *lane
     cdef uint64_t total = 0
+    cdef uint64_t fewest = 0
     cdef uint32_t running = 0
     cdef uint32_t index
+    cdef int found = -1
     cdef uint64_t own = worker.lane.header.downstream_active
     if likely(worker.shared.workers <= 1):
-        return False
+        return -1
     for index in range(worker.lanes):
         lane = shared_lane(worker.shared, index)
-        if lane.header.state == LANE_RUNNING:
-            total += lane.header.downstream_active
-            running += 1
-    if running <= 1:
-        return False
-    return own * running > total + total // 8 + SLACK * running
+        if lane.header.state != LANE_RUNNING:
+            continue
+        total += lane.header.downstream_active
+        running += 1
+        if index != worker.lane_index and (found < 0 or lane.header.downstream_active < fewest):
+            fewest = lane.header.downstream_active
+            found = <int>index
+    return found if own * running > total + total // 8 + SLACK * running else -1
 
 
 cdef void listener_watch(Listener *listener) noexcept nogil:
@@ -82,11 +90,14 @@ cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
     cdef Worker *worker = listener.worker
     cdef sockaddr_storage address
     cdef socklen_t length
-    cdef int fd
+    cdef int fd, other
     cdef int turn
     for turn in range(ACCEPTS_PER_TURN):
-        if above_share(worker):
+        other = less_busy_lane(worker)
+        if unlikely(other >= 0):
+            # The kernel woke this worker alone: the one that stands in for it has to be told
             worker.lane.header.accept_paused += 1
+            wake_lane(worker, other)
             listener_pause(listener)
             return
         length = sizeof(address)
@@ -106,6 +117,21 @@ cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
         server_accept(worker, listener.id, fd, <sockaddr *>&address, length)
 
 
+cdef inline Listener *listener_of(Node *node) noexcept nogil:
+    cdef Listener *null = NULL
+    return <Listener *>(<char *>node - <size_t>&null.node)
+
+
+cdef void listener_accept_all(Worker *worker) noexcept nogil:
+    cdef Node *node = worker.listeners.next
+    cdef Listener *listener
+    while node != &worker.listeners:
+        listener = listener_of(node)
+        node = node.next
+        if not listener.paused:
+            listener_event(&listener.watch, EPOLLIN)
+
+
 cdef void listener_bury(Loop *loop, Watch *watch) noexcept nogil:
     free(watch)
 
@@ -122,11 +148,6 @@ cdef int listener_open(Worker *worker, uint32_t listener_id, int fd) noexcept no
     list_append(&worker.listeners, &listener.node)
     listener_watch(listener)
     return 0
-
-
-cdef inline Listener *listener_of(Node *node) noexcept nogil:
-    cdef Listener *null = NULL
-    return <Listener *>(<char *>node - <size_t>&null.node)
 
 
 cdef inline Server *server_of(Node *node) noexcept nogil:

@@ -7,8 +7,9 @@ from tulle._fast.base.types cimport likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Host,
 )
+from tulle._fast.flow.wake cimport wake_lane, wake_others
 from tulle._fast.net.conn cimport CONN_EOF, CONN_HUNG_UP, CONN_READABLE
-from tulle._fast.net.system cimport MSG_DONTWAIT, MSG_PEEK, recv, write
+from tulle._fast.net.system cimport MSG_DONTWAIT, MSG_PEEK, recv
 from tulle._fast.policy.limits cimport limit_acquire, limit_oldest_lane, limit_release
 from tulle._fast.policy.retry cimport retry_method_repeats
 
@@ -38,19 +39,6 @@ cdef void waiters_publish(Cluster *cluster) noexcept nogil:
     if not list_empty(&cluster.waiters):
         since = attempt_of(cluster.waiters.next).waiting_since
     atomic_store_u64(&cluster.lines[cluster.worker.lane_index].oldest_waiter, since)
-
-
-cdef void wake_lane(Worker *worker, int lane) noexcept nogil:
-    cdef uint64_t one = 1
-    if 0 <= lane < <int>worker.wake_count:
-        write(worker.wake_fds[lane], &one, sizeof(one))
-
-
-cdef void wake_others(Worker *worker) noexcept nogil:
-    cdef uint32_t lane
-    for lane in range(worker.lanes):
-        if lane != worker.lane_index:
-            wake_lane(worker, <int>lane)
 
 
 cdef void place_freed(Cluster *cluster) noexcept nogil:

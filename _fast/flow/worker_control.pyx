@@ -8,7 +8,7 @@ from tulle._fast.flow.control cimport (
     CONTROL_DRAIN, CONTROL_ENDPOINTS, CONTROL_INSTALL, CONTROL_INSTALLED, CONTROL_LISTEN, CONTROL_QUIT, CONTROL_READY,
     CONTROL_REFUSED, CONTROL_RELEASED, CONTROL_UNLISTEN, CONTROL_UNLISTENED, ControlMessage,
 )
-from tulle._fast.flow.listener cimport listener_close, listener_close_all, listener_open
+from tulle._fast.flow.listener cimport listener_accept_all, listener_close, listener_close_all, listener_open
 from tulle._fast.flow.pool cimport pool_drain, pool_wake
 from tulle._fast.flow.server_h1 cimport server_drain
 from tulle._fast.flow.table cimport table_install
@@ -130,12 +130,13 @@ cdef void control_event(Watch *watch, uint32_t events) noexcept nogil:
 
 
 cdef void wake_event(Watch *watch, uint32_t events) noexcept nogil:
-    """Another worker freed a place, or wants one."""
+    """Another worker freed a place, or wants one, or leaves a new connection to us."""
     cdef Worker *null = NULL
     cdef Worker *worker = <Worker *>(<char *>watch - <size_t>&null.wake)
     cdef uint64_t count
     read(watch.fd, &count, sizeof(count))
     pool_wake(worker)
+    listener_accept_all(worker)
 
 
 cdef void never_buried(Loop *loop, Watch *watch) noexcept nogil:
