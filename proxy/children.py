@@ -12,8 +12,6 @@ from tulle.proxy import spawner
 from tulle.proxy.descriptors import content
 from tulle.proxy.failure import Failure
 
-NO_TICKET = 0  # of a task: its end is seen from its socket
-
 
 class Child:
     """One child of the spawner. `pid` is 0 until it is known."""
@@ -26,8 +24,9 @@ class Child:
 class Children:
     """Everything that the spawner forks for the master."""
 
-    def __init__(self, orders: socket.socket) -> None:
-        self.orders = orders
+    def __init__(self, handle: spawner.Handle) -> None:
+        self.pid = handle.pid
+        self.orders = handle.orders
         self.tickets = 0
         self.children: dict[int, Child] = {}
         self.on_spawner_end: Callable[[], None] = lambda: None
@@ -47,9 +46,7 @@ class Children:
         self, task: dict[str, Any], descriptors: list[int]
     ) -> tuple[dict[str, Any], list[int]]:
         """The answer of a task and the descriptors with it, which the caller closes."""
-        return await answer(
-            spawner.begin_task(self.orders, NO_TICKET, json.dumps(task).encode(), descriptors)
-        )
+        return await answer(spawner.begin_task(self.orders, json.dumps(task).encode(), descriptors))
 
     def _report(self) -> None:
         try:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0 done, 1 refused or failed, 2 wrong usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    orders = None
+    handle = None
     if words[:1] == ["proxy"] and not {"-h", "--help"} & set(words):
         from tulle.proxy import spawner
 
-        orders = spawner.start()  # before anything else is imported: what is in memory now, every worker has
+        handle = spawner.start()  # before anything else is imported: what is in memory now, every worker has
     from tulle.proxy import commands
 
-    return commands.run(words, orders)
+    return commands.run(words, handle)

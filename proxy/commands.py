@@ -1,24 +1,25 @@
 """The commands and their options."""
 
 import argparse
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tulle.proxy.demo import command as demo
 from tulle.proxy.failure import Failure
 from tulle.proxy.messages import complain
+from tulle.proxy.spawner import Handle
 
 
-def run(words: Sequence[str], orders: socket.socket | None) -> int:
+def run(words: Sequence[str], spawner: Handle | None) -> int:
     """Run the command that these words are; the exit status.
 
-    `orders` is the spawner's socket, for `proxy`.
+    `spawner` is for `proxy`.
     """
     parser = make_parser()
     options = parser.parse_args(words)
     try:
-        return int(options.run(options, orders))
+        return int(options.run(options, spawner))
     except Failure as failure:
         for line in failure.lines:
             complain(line)
@@ -37,10 +38,11 @@ def make_parser() -> argparse.ArgumentParser:
     proxy.add_argument("--workers", type=int, metavar="N")
     proxy.add_argument("--pid-file", type=Path, metavar="FILE")
     proxy.set_defaults(run=run_proxy, parser=proxy)
+    demo.add_parser(commands)
     return parser
 
 
-def run_proxy(options: argparse.Namespace, orders: socket.socket) -> int:
+def run_proxy(options: argparse.Namespace, spawner: Handle) -> int:
     from tulle.proxy import start
 
     if (options.config is None) == (options.listen is None):
@@ -48,4 +50,4 @@ def run_proxy(options: argparse.Namespace, orders: socket.socket) -> int:
     if bool(options.listen) != bool(options.to):
         options.parser.error("--listen and --to go together")
     source = {"file": options.config} if options.config else {"listen": options.listen, "to": options.to}
-    return start.run(orders, start.Options(source, options.workers, options.pid_file, tuple(sys.argv)))
+    return start.run(spawner, start.Options(source, options.workers, options.pid_file, tuple(sys.argv)))

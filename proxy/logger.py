@@ -58,7 +58,7 @@ class Logger:
         with suppress(BlockingIOError):
             os.eventfd_write(self.signal, 1)
 
-    # -- the thread ------------------------------------------------------------------------------------------
+    # -- the thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         poll = select.poll()

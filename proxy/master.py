@@ -6,39 +6,46 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-from tulle._fast.base import process, stats
+import tulle
+from tulle._fast.base import process
+from tulle.proxy import notify, runtime_dir
+from tulle.proxy.administration import Administration
 from tulle.proxy.children import Children, answer
 from tulle.proxy.configuration import Configuration, Settings, read_result
+from tulle.proxy.control_socket import ControlSocket
 from tulle.proxy.failure import Failure
 from tulle.proxy.limits import raise_open_files
 from tulle.proxy.listeners import Listeners
-from tulle.proxy.messages import complain, say
+from tulle.proxy.logger import Logger
+from tulle.proxy.messages import complain, say, warn
 from tulle.proxy.pidfile import PidFile
+from tulle.proxy.protocol import Control, ControlMessage
 from tulle.proxy.reload import Reloader
+from tulle.proxy.shared import Shared
+from tulle.proxy.spawner import Handle
 from tulle.proxy.start import Options
 from tulle.proxy.workers import GRACE, Workers
 
-CLUSTER_CAPACITY = 65_536
-ENDPOINT_CAPACITY = 262_144
-FEWEST_LANES = 32
-MOST_LANES = 240  # so many eventfds fit beside a worker's other descriptors in one message
 START_TIMEOUT = 30.0  # seconds that the first workers have to be ready
+FAILED_STARTS = 3  # deaths of workers before the first was ready, after which we give up
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run(orders: socket.socket, answering: socket.socket, options: Options) -> int:
+def run(handle: Handle, answering: socket.socket, options: Options) -> int:
     """Run until told to leave; the exit status. `answering` is where the first configuration comes from."""
     process.set_name(b"tulle")
     process.keep_heap_small()
-    return asyncio.run(serve(orders, answering, options))
+    return asyncio.run(serve(handle, answering, options))
 
 
-async def serve(orders: socket.socket, answering: socket.socket, options: Options) -> int:
+async def serve(handle: Handle, answering: socket.socket, options: Options) -> int:
     """One proxy, from its first configuration to its end."""
     try:
         first = read_result(*await answer(answering), options.workers)
-        await Master(orders, options, first).run()
+        await Master(handle, options, first).run()
     except Failure as failure:
         for line in failure.lines:
             complain(line)
@@ -49,21 +56,24 @@ async def serve(orders: socket.socket, answering: socket.socket, options: Option
 class Master:
     """One proxy."""
 
-    def __init__(self, orders: socket.socket, options: Options, first: Configuration) -> None:
-        lanes = lanes_for(first.settings.workers)
-        self.stats = stats.Stats(stats.create(lanes, CLUSTER_CAPACITY, ENDPOINT_CAPACITY))
-        wakes = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(lanes)]
-        log = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.children = Children(orders)
-        self.workers = Workers(self.children, self.stats, wakes, log)
+    def __init__(self, handle: Handle, options: Options, first: Configuration) -> None:
+        self.shared = Shared.create(first.settings.workers)
+        self.children = Children(handle)
+        self.workers = Workers(self.children, self.shared)
         self.listeners = Listeners()
         self.reloader = Reloader(
             self.children, self.workers, self.listeners, first, options.source, options.workers
         )
         self.reloader.on_taken = self._apply
+        self.logger = Logger(self.shared.stats, self.shared.log)
+        self.administration = Administration(
+            self.children, self.workers, self.reloader, self.drain_listeners, self.leave
+        )
         self.pid_file = PidFile(options.pid_file) if options.pid_file else None
+        self.control: ControlSocket | None = None
         self.signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self.draining: asyncio.Task[None] | None = None
+        self.reloads: set[asyncio.Task[Any]] = set()
 
     async def run(self) -> None:
         """Serve until told to leave. `Failure` when it cannot begin."""
@@ -73,44 +83,70 @@ class Master:
         self.children.attach(loop)
         try:
             await self._begin(self.reloader.current)
-            self._slim_down()
+            slim_down()
             await self._tend()
         finally:
-            self.workers.kill()
-            self.listeners.keep([])
-            if self.pid_file:
-                self.pid_file.remove()
+            self._end()
+
+    # -- begin --------------------------------------------------------------------------------------------
 
     async def _begin(self, first: Configuration) -> None:
+        settings = first.settings
         self.reloader.bind(first)
-        raise_open_files(first.settings)
+        raise_open_files(settings)
+        if self.pid_file:
+            self.pid_file.check()
+        await self._use(settings)
         self.workers.configuration = first
-        self.workers.set_count(first.settings.workers)
+        self.workers.set_count(settings.workers, settings.drain_timeout)
+        await self._first_workers()
+        await self._open_control_socket(settings)
+        if self.pid_file:
+            self.pid_file.write()
+        workers = f"{settings.workers} worker{'s' * (settings.workers > 1)}"
+        status = f"ready: {workers}, version {first.version}"
+        self.administration.not_ready = ""
+        notify.ready(status)
+        say(f"{status}, pid {os.getpid()}, {', '.join(self.reloader.addresses().values()) or 'no listeners'}")
+
+    async def _first_workers(self) -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                await self.workers.until(lambda: self.workers.ready() or self.workers.restarts > 2)
+                await self.workers.until(
+                    lambda: self.workers.ready() or self.workers.restarts >= FAILED_STARTS
+                )
         except TimeoutError:
             raise Failure(
                 f"the workers were not ready after {START_TIMEOUT:.0f} s; see what they wrote above"
             ) from None
         if not self.workers.ready():
             raise Failure("the workers do not stay alive; see what they wrote above")
-        if self.pid_file:
-            self.pid_file.write()
-        workers = first.settings.workers
-        say(f"ready: {workers} worker{'s' * (workers > 1)}, pid {os.getpid()}")
 
-    def _apply(self, settings: Settings) -> None:
-        self.workers.set_count(settings.workers)
+    async def _open_control_socket(self, settings: Settings) -> None:
+        directory = Path(settings.runtime_dir) if settings.runtime_dir else runtime_dir.default()
+        try:
+            path = runtime_dir.socket_path(runtime_dir.prepare(directory), os.getpid())
+            self.control = ControlSocket(path, {"reload": self.reload, "version": self._version_asked})
+            await self.control.open()
+        except Failure as failure:
+            self.control = None
+            warn(f"{failure}; `tulle reload` will not find this proxy, `kill -HUP {os.getpid()}` works")
 
-    def _slim_down(self) -> None:
-        gc.collect()
-        gc.freeze()
-        process.trim_heap()
+    # -- run ----------------------------------------------------------------------------------------------
+
+    async def _use(self, settings: Settings) -> None:
+        """Have logger and admin server follow the configuration."""
+        log = settings.access_log
+        self.logger.use(None if log.format == "off" else log.path)
+        await self.administration.open(self.listeners, settings.admin_address)
+
+    async def _apply(self, settings: Settings) -> None:
+        """A reload has been taken by all workers."""
+        self.workers.set_count(settings.workers, settings.drain_timeout)
+        await self._use(settings)
 
     async def _tend(self) -> None:
         """Do what signals ask for, until all workers have left."""
-        background: set[asyncio.Task[None]] = set()
         leave = asyncio.create_task(self._left())
         while True:
             wanted = asyncio.create_task(self.signals.get())
@@ -120,43 +156,95 @@ class Master:
                 return
             match wanted.result():
                 case signal.SIGHUP:
-                    task = asyncio.create_task(self._reload())
-                    background.add(task)
-                    task.add_done_callback(background.discard)
+                    task = asyncio.create_task(self.reload())
+                    self.reloads.add(task)
+                    task.add_done_callback(self.reloads.discard)
+                case signal.SIGUSR1:
+                    self.logger.reopen()
                 case signal.SIGTERM | signal.SIGINT if self.draining:
                     say("leaving at once")
-                    self.workers.quit()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(GRACE):
-                            await leave
+                    await self._quit(leave)
                     return
                 case signal.SIGTERM | signal.SIGINT:
-                    self.draining = asyncio.create_task(self._drain())
+                    self.leave()
                 case _:
                     pass
 
-    async def _left(self) -> None:
-        await self.workers.until(lambda: self.draining is not None and not self.workers.running)
+    async def reload(self) -> dict[str, Any]:
+        """Take the configuration as it is now; what came of it, as the control socket says it."""
+        if reason := self._irrelevant():
+            warn(reason)
+            return {"version": self.reloader.current.version, "reasons": [reason]}
+        notify.reloading()
+        outcome = await self.reloader.reload()
+        for line in outcome.reasons:
+            complain(line)
+        if outcome.reasons:
+            status = f"reload refused; version {outcome.version} serves on"
+            complain(status)
+        else:
+            status = f"reloaded: version {outcome.version}"
+            say(status)
+        notify.ready(status)
+        slim_down()
+        return {"version": outcome.version, "reasons": list(outcome.reasons)}
+
+    def _irrelevant(self) -> str:
+        """Why a reload would be in vain."""
+        if "file" not in self.reloader.source:
+            return "there is no file to reload: the proxy was started with --listen and --to"
+        if self.administration.not_ready:
+            return "not reloaded: the proxy takes no more connections"
+        return ""
+
+    async def _version_asked(self) -> dict[str, Any]:
+        return {"version": self.reloader.current.version, "program": tulle.__version__}
+
+    # -- leave --------------------------------------------------------------------------------------------
+
+    def drain_listeners(self) -> None:
+        """Take no more connections; those that there are go on."""
+        self.administration.not_ready = "DRAINING"
+        for identity in self.reloader.stop_listening():
+            self.workers.tell(ControlMessage(Control.UNLISTEN, identity))
+
+    def leave(self) -> None:
+        """Begin to drain, unless it has begun."""
+        if self.draining is None:
+            self.draining = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
         seconds = self.reloader.current.settings.drain_timeout
+        self.administration.not_ready = "DRAINING"
         say(f"draining, for at most {seconds:g} s; a second signal ends it at once")
-        self.listeners.keep([])
+        notify.stopping()
+        self.reloader.stop_listening()
         self.workers.drain(seconds)
         await asyncio.sleep(seconds + GRACE)
         self.workers.kill()
 
-    async def _reload(self) -> None:
-        outcome = await self.reloader.reload()
-        if outcome.reasons:
-            for line in outcome.reasons:
-                complain(line)
-            complain(f"reload refused; version {outcome.version} serves on")
-        else:
-            say(f"reloaded: version {outcome.version}")
+    async def _left(self) -> None:
+        await self.workers.until(lambda: self.draining is not None and not self.workers.running)
+
+    async def _quit(self, leave: asyncio.Task[None]) -> None:
+        self.workers.quit()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await leave
+
+    def _end(self) -> None:
+        self.workers.kill()
+        self.administration.close()
+        self.listeners.keep([])
+        if self.control:
+            self.control.close()
+        if self.pid_file:
+            self.pid_file.remove()
+        self.logger.stop()
 
 
-def lanes_for(workers: int) -> int:
-    """Lanes of shared memory: twice the workers may come by a reload, and as many drain beside them."""
-    cpus = len(os.sched_getaffinity(0))
-    return min(max(FEWEST_LANES, 4 * cpus, 4 * workers), MOST_LANES)
+def slim_down() -> None:
+    """Give back what start-up or a reload has taken, and spare the collector what stays."""
+    gc.collect()
+    gc.freeze()
+    process.trim_heap()

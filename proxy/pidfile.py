@@ -13,6 +13,11 @@ class PidFile:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
+    def check(self) -> None:
+        """`Failure` when it could not be written."""
+        if not os.access(self.path.parent, os.W_OK | os.X_OK):
+            raise self._failure("the directory does not exist or is not writable")
+
     def write(self) -> None:
         """`Failure` when the directory does not let us."""
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
@@ -22,9 +27,10 @@ class PidFile:
         except OSError as error:
             with suppress(OSError):
                 draft.unlink()
-            raise Failure(
-                f"cannot write the PID file {self.path}: {error.strerror}; choose another with --pid-file"
-            ) from None
+            raise self._failure(error.strerror or str(error)) from None
+
+    def _failure(self, reason: str) -> Failure:
+        return Failure(f"cannot write the PID file {self.path}: {reason}; choose another with --pid-file")
 
     def remove(self) -> None:
         """If it is still ours."""

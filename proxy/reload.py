@@ -6,10 +6,11 @@ follows.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tulle.proxy import sockets
 from tulle.proxy.children import Children
 from tulle.proxy.configuration import Configuration, Settings, read_result
 from tulle.proxy.failure import Failure
@@ -52,7 +53,7 @@ class Reloader:
         self.refused = 0
         self.turn = asyncio.Lock()
         self.following: asyncio.Task[Outcome] | None = None
-        self.on_taken: Callable[[Settings], None] = lambda settings: None
+        self.on_taken: Callable[[Settings], Awaitable[None]] = _nothing
 
     async def reload(self) -> Outcome:
         """Compile and install what the source says now; when that is refused the old one goes on."""
@@ -81,14 +82,32 @@ class Reloader:
         """The serial before which no worker holds anything."""
         return min((worker.oldest[1] for worker in self.workers.running), default=self.current.serial)
 
-    # -- install ---------------------------------------------------------------------------------------------
+    def addresses(self) -> dict[str, str]:
+        """What is listened on, by the listener's name."""
+        current = self.current
+        return {
+            listener.name: sockets.name(current.sockets[listener.id])
+            for listener in current.settings.listeners
+            if listener.id in current.sockets
+        }
+
+    def stop_listening(self) -> list[int]:
+        """Close the listeners' sockets, not the admin server's; the ids of those that were open."""
+        stopped = list(self.current.sockets)
+        self.current.sockets = {}
+        admin = self.current.settings.admin_address
+        self.listeners.keep([admin] if admin else [])
+        return stopped
+
+    # -- install ------------------------------------------------------------------------------------------
 
     def bind(self, configuration: Configuration) -> list[str]:
         """Give a configuration its sockets; the addresses that are new. `Failure` when one cannot be had."""
         settings = configuration.settings
-        if settings.workers > self.workers.most:
+        if settings.workers > self.workers.shared.most_workers:
+            most = self.workers.shared.most_workers
             raise Failure(
-                f"workers: {settings.workers} are more than the {self.workers.most} that there is room for; "
+                f"workers: {settings.workers} are more than the {most} that there is room for; "
                 "lower it, or restart the proxy with it"
             )
         new = self.listeners.bind(addresses(settings))
@@ -112,7 +131,7 @@ class Reloader:
             new.close()
             raise
         self.current = new
-        self.on_taken(new.settings)
+        await self.on_taken(new.settings)
         self.listeners.keep(addresses(new.settings))
         old.close()
 
@@ -152,6 +171,10 @@ class Reloader:
 
     def _go_back(self, old: Configuration, new: Configuration) -> None:
         self._switch(new, old)
+
+
+async def _nothing(settings: Settings) -> None:
+    pass
 
 
 def addresses(settings: Settings) -> list[str]:

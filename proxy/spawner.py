@@ -1,16 +1,15 @@
-"""The spawner: forked before anything heavy is imported and before any thread exists, it forks all the
-others.
+"""The spawner: forked before anything heavy is imported and before any thread exists, it forks all others.
 
 So a worker never begins as the fork of a threaded or fat process. It takes one order at a time over a
-SOCK_SEQPACKET
-pair, reports each child that began and each that ended, and leaves when the master closes its end.
+SOCK_SEQPACKET pair, reports each child that began and each that ended, and leaves when the master closes its
+end.
 
-    order    ORDER (kind, ticket, lane), then the task of a TASK; descriptors beside it
+    order    ORDER (kind, ticket, lane), descriptors beside it
     report   REPORT (kind, ticket, pid, wait status)
 
-A worker gets as descriptors: shared memory, its control socket, the logger's eventfd, one eventfd a lane.
-A task is a short-lived child, niced, that runs `tulle.proxy.tasks`; its descriptors: an answer socket, then
-its own.
+A worker gets as descriptors: shared memory, its control socket, the logger's eventfd, one eventfd a lane. A
+task is a short-lived child, niced, that runs `tulle.proxy.tasks`; its descriptors: an answer socket, a memfd
+that says what to do, then what that needs.
 """
 
 import array
@@ -23,6 +22,7 @@ import socket
 import struct
 
 from tulle._fast.base import process
+from tulle.proxy.descriptors import memfd
 
 ORDER = struct.Struct("=IIi")
 REPORT = struct.Struct("=IIii")
@@ -30,21 +30,27 @@ REPORT = struct.Struct("=IIii")
 WORKER, TASK = 1, 2
 BEGAN, ENDED, FAILED = 1, 2, 3
 
-LARGEST_ORDER = 65536
+LARGEST_MESSAGE = 64
 MOST_DESCRIPTORS = 253  # what the system passes at once (SCM_MAX_FD)
 TASK_NICENESS = 10
 LEFT_TO_MASTER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def start() -> socket.socket:
-    """Fork the spawner; the master's end of its socket. The pid is learnt from the socket's peer.
+class Handle:
+    """The spawner, for the master."""
 
-    Call it while this process has one thread and little in memory.
-    """
+    def __init__(self, pid: int, orders: socket.socket) -> None:
+        self.pid = pid
+        self.orders = orders
+
+
+def start() -> Handle:
+    """Fork the spawner. Call it while this process has one thread and little in memory."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() != 0:
+    pid = os.fork()
+    if pid != 0:
         theirs.close()
-        return ours
+        return Handle(pid, ours)
     status = 1
     try:
         ours.close()
@@ -92,21 +98,21 @@ class Spawner:
             return False
         if not data:
             return False
-        kind, ticket, lane = ORDER.unpack_from(data)
+        kind, ticket, lane = ORDER.unpack(data)
         try:
             pid = os.fork()
         except OSError as error:
             self.report(FAILED, ticket, 0, error.errno or 0)
         else:
             if pid == 0:
-                self.become(kind, lane, data[ORDER.size :], descriptors)
+                self.become(kind, lane, descriptors)
             self.tickets[pid] = ticket
             self.report(BEGAN, ticket, pid, 0)
         for descriptor in descriptors:
             os.close(descriptor)
         return True
 
-    def become(self, kind: int, lane: int, task: bytes, descriptors: list[int]) -> None:
+    def become(self, kind: int, lane: int, descriptors: list[int]) -> None:
         """In the new child, never to return."""
         status = 1
         try:
@@ -123,7 +129,7 @@ class Spawner:
 
                 os.nice(TASK_NICENESS)
                 gc.enable()
-                status = tasks.run(task, descriptors)
+                status = tasks.run(descriptors)
         except KeyboardInterrupt:
             pass
         except BaseException:
@@ -148,11 +154,13 @@ class Spawner:
             self.orders.send(REPORT.pack(kind, ticket, pid, status))
 
 
-def begin_task(orders: socket.socket, ticket: int, task: bytes, descriptors: list[int]) -> socket.socket:
-    """Order a task; its answer will come over the socket."""
+def begin_task(orders: socket.socket, task: bytes, descriptors: list[int]) -> socket.socket:
+    """Order a task, see `tasks`; its answer will come over the socket. Its end shows there too: no ticket."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    text = memfd("tulle-task", task)
     with theirs:
-        send(orders, ORDER.pack(TASK, ticket, -1) + task, [theirs.fileno(), *descriptors])
+        send(orders, ORDER.pack(TASK, 0, -1), [theirs.fileno(), text, *descriptors])
+    os.close(text)
     return ours
 
 
@@ -165,7 +173,7 @@ def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
     """One message and the descriptors beside it, closed on exec; empty at the end."""
     descriptors = array.array("i")
     data, ancillary, _, _ = connection.recvmsg(
-        LARGEST_ORDER, socket.CMSG_SPACE(MOST_DESCRIPTORS * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC
+        LARGEST_MESSAGE, socket.CMSG_SPACE(MOST_DESCRIPTORS * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC
     )
     for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -1,10 +1,6 @@
-"""What `tulle proxy` does first: the spawner is forked and compiles already while this process imports the
-rest.
-"""
+"""What `tulle proxy` does first: a child compiles already while this process imports the rest."""
 
 import json
-import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,14 +17,14 @@ class Options(NamedTuple):
     command: tuple[str, ...]  # that this process was begun with, without the interpreter
 
 
-def run(orders: socket.socket, options: Options) -> int:
-    """Run a proxy in the foreground; the exit status. `orders` is the spawner's socket."""
+def run(handle: spawner.Handle, options: Options) -> int:
+    """Run a proxy in the foreground; the exit status."""
     task = {"task": "compile", "source": options.source, "version": 1, "resolved": {}, "released": 0}
-    answering = spawner.begin_task(orders, 0, json.dumps(task).encode(), [])
+    answering = spawner.begin_task(handle.orders, json.dumps(task).encode(), [])
     import_asyncio()
     from tulle.proxy import master
 
-    return master.run(orders, answering, options)
+    return master.run(handle, answering, options)
 
 
 def import_asyncio() -> None:
@@ -44,7 +40,3 @@ def import_asyncio() -> None:
         import asyncio  # noqa: F401
     finally:
         del modules["ssl"]
-
-
-def file_source(path: str) -> dict[str, Any]:
-    return {"file": os.fsdecode(path)}

@@ -1,9 +1,7 @@
 """Short-lived children: what needs much memory is done in one, whose memory goes back to the system with it.
 
-A task is JSON, `{"task": name, ...}`. Its answer is one message over the socket that is the first descriptor:
-memfds, the
-first of them with JSON, however long.
-Modules are imported by the task that needs them.
+A task is JSON, `{"task": name, ...}`, in a memfd. Its answer is one message over the socket that is the first
+descriptor: memfds, the first of them with JSON. Modules are imported by the task that needs them.
 """
 
 import json
@@ -14,19 +12,19 @@ from collections.abc import Callable
 from typing import Any
 
 from tulle._fast.base import process
-from tulle.proxy.descriptors import memfd
+from tulle.proxy.descriptors import content, memfd
 from tulle.proxy.spawner import send
 
 Task = Callable[[dict[str, Any], list[int]], tuple[dict[str, Any], list[int]]]
 
 
-def run(task: bytes, descriptors: list[int]) -> int:
-    """Do one task in the process of its own; the exit status."""
+def run(descriptors: list[int]) -> int:
+    """Do one task in the process of its own; the exit status. Descriptors as the spawner gives them."""
     process.set_name(b"tulle-task")
     answer = socket.socket(fileno=descriptors[0])
-    arguments = json.loads(task)
+    arguments = json.loads(content(descriptors[1]))
     try:
-        result, passed = TASKS[arguments.pop("task")](arguments, descriptors[1:])
+        result, passed = TASKS[arguments.pop("task")](arguments, descriptors[2:])
     except Exception:
         traceback.print_exc()
         kind, error = sys.exc_info()[:2]
@@ -49,4 +47,11 @@ def compile_endpoints(arguments: dict[str, Any], descriptors: list[int]) -> tupl
     return compile_task.run_endpoints(arguments, descriptors)
 
 
-TASKS: dict[str, Task] = {"compile": compile_config, "endpoints": compile_endpoints}
+def page(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Figures and configuration to an admin page."""
+    from tulle.proxy.admin import render
+
+    return render.run(arguments, descriptors)
+
+
+TASKS: dict[str, Task] = {"compile": compile_config, "endpoints": compile_endpoints, "page": page}

@@ -1,8 +1,7 @@
 """The Python end of a worker: everything is C from `run` on."""
 
-from tulle._fast.flow.worker import run as run_worker
-
 from tulle._fast.base import process
+from tulle._fast.flow.worker import run as run_worker
 
 
 def run(lane: int, descriptors: list[int]) -> int:

@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from tulle._fast.base.stats import Stats
 from tulle.proxy import spawner
 from tulle.proxy.children import Child, Children
 from tulle.proxy.configuration import Configuration
 from tulle.proxy.messages import warn
 from tulle.proxy.protocol import LAYOUT, Control, ControlMessage
+from tulle.proxy.shared import Shared
 
 FIRST_PAUSE = 0.1  # seconds before a worker that died young is begun again; doubled each time
 LONGEST_PAUSE = 30.0
@@ -98,12 +98,10 @@ class Worker:
 class Workers:
     """All workers. `configuration` must be set before the first is begun."""
 
-    def __init__(self, children: Children, stats: Stats, wakes: list[int], log: int) -> None:
+    def __init__(self, children: Children, shared: Shared) -> None:
         self.children = children
-        self.stats = stats
-        self.wakes = wakes
-        self.log = log
-        self.most = stats.lane_capacity // 2  # half the lanes are for those that drain
+        self.shared = shared
+        self.stats = shared.stats
         self.configuration: Configuration | None = None
         self.wanted = 0
         self.running: list[Worker] = []  # those that draw breath, draining ones too
@@ -114,15 +112,15 @@ class Workers:
         self.watchers: list[asyncio.Future[None]] = []
         self.on_release: Callable[[], None] = lambda: None
 
-    # -- how many --------------------------------------------------------------------------------------------
+    # -- how many -----------------------------------------------------------------------------------------
 
-    def set_count(self, count: int) -> None:
-        """Begin or drain workers until so many are meant to run."""
+    def set_count(self, count: int, drain_seconds: float) -> None:
+        """Begin workers, or drain some for so many seconds at most, until `count` are meant to run."""
         self.wanted = count
         self.stats.set_workers(count)
         serving = self.serving()
         for worker in serving[count:]:
-            self._drain(worker, None)
+            self._drain(worker, drain_seconds)
         for _ in range(count - len(serving) - len(self.respawns)):
             self._begin()
 
@@ -157,12 +155,12 @@ class Workers:
             timer.cancel()
         self.respawns.clear()
 
-    def _drain(self, worker: Worker, seconds: float | None) -> None:
+    def _drain(self, worker: Worker, seconds: float) -> None:
         worker.state = State.DRAINING
-        deadline = time.monotonic_ns() + round(seconds * 1e9) if seconds is not None else 0
+        deadline = time.monotonic_ns() + round(seconds * 1e9)
         worker.tell(ControlMessage(Control.DRAIN, value=deadline))
 
-    # -- their lives -----------------------------------------------------------------------------------------
+    # -- their lives --------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         lane = self._free_lane()
@@ -178,7 +176,7 @@ class Workers:
         with theirs:
             worker.child = self.children.fork_worker(
                 lane,
-                [self.stats.descriptor, theirs.fileno(), self.log, *self.wakes],
+                self.shared.descriptors(theirs.fileno()),
                 lambda status: self._ended(worker, status),
             )
         if self.configuration:
@@ -242,7 +240,7 @@ class Workers:
                 pass
         self._changed()
 
-    # -- all together ----------------------------------------------------------------------------------------
+    # -- all together -------------------------------------------------------------------------------------
 
     def tell(self, message: ControlMessage, descriptors: list[int] | None = None) -> None:
         """Tell all that serve."""

@@ -89,17 +89,20 @@ def series(Stats stats, bounds: tuple[int, ...]) -> dict[tuple[int, int, int, in
     return sums
 
 
-def durations(Stats stats, bint upstream, str by) -> dict[int, array]:
-    """Fine buckets of the total or the upstream time, by `listener` id or by `cluster` slot + 1."""
+def durations(Stats stats, bint upstream, bint by_cluster) -> dict[tuple[int, int], array]:
+    """Fine buckets of the total or the upstream time, by (listener id, 0) or by (cluster slot + 1, generation)."""
     cdef Series *found
     cdef array total
     cdef Lane *lane
-    sums: dict[int, array] = {}
+    sums: dict[tuple[int, int], array] = {}
     for index in range(stats.shared.lanes_used):
         lane = shared_lane(stats.shared, index)
         for offset in series_offsets(stats, index):
             found = <Series *>(<char *>lane + lane.arena + <uint64_t>offset)
-            key = found.listener if by == "listener" else found.cluster
+            if by_cluster:
+                key = (int(found.cluster), int(found.cluster_generation))
+            else:
+                key = (int(found.listener), 0)
             total = sums.get(key)
             if total is None:
                 total = sums[key] = zeros(FINE_BUCKETS)

@@ -33,7 +33,7 @@ def test_a_quantile_is_at_most_two_percent_off(stats: Stats) -> None:
     durations = sorted(round(draw.lognormvariate(14, 1.2)) for _ in range(20_000))
     for lane, duration in zip(itertools.cycle(range(4)), durations, strict=False):
         writer.record(stats, lane, 1, 1, 1, 1, 200, duration, 1)
-    fine = figures.durations(stats, False, "listener")[1]
+    fine = figures.durations(stats, upstream=False, by_cluster=False)[1, 0]
     for share in (0.5, 0.9, 0.99):
         rank = math.ceil(share * len(durations))
         seen = list(itertools.accumulate(fine))

@@ -1,0 +1,53 @@
+"""The admin server's life: loaded when a configuration has one, moved when its address changes."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tulle.proxy.children import Children
+from tulle.proxy.listeners import Listeners
+from tulle.proxy.reload import Reloader
+from tulle.proxy.workers import Workers
+
+if TYPE_CHECKING:
+    from tulle.proxy.admin.server import AdminServer
+
+
+class Administration:
+    """What the pages see and may do; they themselves are in `admin.pages`."""
+
+    def __init__(
+        self,
+        children: Children,
+        workers: Workers,
+        reloader: Reloader,
+        drain_listeners: Callable[[], None],
+        leave: Callable[[], None],
+    ) -> None:
+        self.children = children
+        self.workers = workers
+        self.reloader = reloader
+        self.drain_listeners = drain_listeners
+        self.leave = leave
+        self.began = time.time()
+        self.not_ready = "STARTING"  # why no traffic is served; "" when it is
+        self.address: str | None = None
+        self.server: AdminServer | None = None
+
+    async def open(self, listeners: Listeners, address: str | None) -> None:
+        """Serve at this address from now on, which is bound, or nowhere."""
+        if address == self.address:
+            return
+        self.close()
+        self.address = address
+        if address is not None:
+            from tulle.proxy.admin.pages import Pages
+            from tulle.proxy.admin.server import AdminServer
+
+            self.server = AdminServer(Pages(self).respond)
+            await self.server.open(listeners.by_address[address])
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
+            self.server = None

@@ -1,0 +1,249 @@
+"""The demo as people run it, and the parts of it that can go wrong unseen."""
+
+import os
+import pty
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tulle.controlplane.load import load_config
+from tulle.proxy.demo import mesh, processes
+from tulle.proxy.demo.counters import sum_of
+from tulle.proxy.demo.figures import Figures, Sample, quantile
+from tulle.proxy.demo.paint import Span, Style, paint
+
+SECONDS = re.compile(
+    r"\d+:\d\d shop (?P<rate>\d+)/s p50 \S+ ms p99 \S+ ms v1 \d+ % v2 (?P<new>\d+) % failed (?P<failed>\d+)"
+    r" \| reports \d+/s p50 \S+ ms p99 \S+ ms retries \S+ overflow \S+/s errors \S+/s"
+)
+RELOADED = re.compile(r"\d+:\d\d reloaded: (\d+/\d+) \(v1/v2\), served by every worker after \d+ ms")
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a demo in a session of its own, with `tmp_path` for temporary files."""
+    begun = []
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "tulle", "demo", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        begun.append(demo)
+        return demo
+
+    yield start
+    for demo in begun:
+        for pid in session_members(demo.pid):
+            os.kill(pid, signal.SIGKILL)
+        demo.communicate()
+
+
+def session_members(session: int) -> list[int]:
+    """The processes of a session, which children belong to whatever group they are in."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def all_gone(session: int) -> bool:
+    """Whether a session is empty soon: the last of them may still be on their way out."""
+    deadline = time.monotonic() + 5
+    while left := session_members(session):
+        if time.monotonic() > deadline:
+            print("still there:", left)
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_short_run_shows_every_step_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
+    demo = start("--seconds", "6", "--rate", "100")
+    output, errors = demo.communicate(timeout=60)
+    assert (demo.returncode, errors) == (0, "")
+    lines = output.splitlines()
+    seconds = [match for line in lines if (match := SECONDS.fullmatch(line))]
+    assert len(seconds) in (5, 6)
+    assert all(int(match["failed"]) == 0 and int(match["rate"]) > 0 for match in seconds)
+    splits = [match[1] for line in lines if (match := RELOADED.fullmatch(line))]
+    assert splits[:3] == ["50/50", "0/100", "50/50"]
+    shares = {int(match["new"]) for match in seconds}
+    assert max(shares) > 90
+    assert min(shares) < 35
+    assert re.search(r"requests to the shop, [34] reloads while they flowed: 0 failed\.", output)
+    assert all_gone(demo.pid)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    demo = start("--step", "0")
+    assert demo.stdout
+    while not SECONDS.fullmatch(demo.stdout.readline().rstrip()):
+        pass
+    assert len(session_members(demo.pid)) > 5
+    demo.send_signal(number)
+    output, errors = demo.communicate(timeout=30)
+    assert (demo.returncode, errors) == (0, "")
+    assert "0 reloads while they flowed: 0 failed." in output
+    assert all_gone(demo.pid)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_is_drawn_on_in_place_and_without_colours_when_asked(tmp_path: Path) -> None:
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TERM": "xterm", "NO_COLOR": "1"}
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "tulle", "demo", "--seconds", "2"],
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    seen = b""
+    while data := read_terminal(controller):
+        seen += data
+    os.close(controller)
+    assert demo.wait(timeout=30) == 0
+    text = seen.decode()
+    assert re.search(r" shop +[1-9]\d* requests/s", text)
+    assert re.search(r"\x1b\[\d+A", text)
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    assert not re.search(r"\x1b\[[0-9;]*m", text)
+    assert all_gone(demo.pid)
+
+
+def read_terminal(controller: int) -> bytes:
+    """Empty once the other side has closed, which a terminal reports as an error."""
+    try:
+        return os.read(controller, 65536)
+    except OSError:
+        return b""
+
+
+def test_the_commands_that_it_prints_work(start: Start, program: Callable[[str], str]) -> None:
+    curl = program("curl")
+    demo = start("--step", "0")
+    assert demo.stdout
+    commands = []
+    for line in demo.stdout:
+        if line.startswith("   curl") and "http" in line:
+            commands.append(shlex.split(re.split(" {2,}", line.strip())[0]))
+        if SECONDS.fullmatch(line.rstrip()):
+            break
+    assert len(commands) == 6
+    answers = [
+        subprocess.run(
+            [curl, "-sS", "-m", "10", *words[1:]], capture_output=True, text=True, check=True
+        ).stdout
+        for words in commands[:5]
+    ]
+    split, canary, reports, moved, alive = answers
+    assert split in ("this is shop-v1\n", "this is shop-v2\n")
+    assert canary == "this is shop-v2\n"
+    assert reports.startswith(("HTTP/1.1 200 OK", "HTTP/1.1 503 "))
+    assert moved.startswith("HTTP/1.1 301 ")
+    assert alive == "yes"
+
+
+def test_a_port_in_use_is_told_and_everything_is_taken_down(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        demo = start("--port", str(port))
+        output, errors = demo.communicate(timeout=30)
+    assert demo.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: the port is in use" in errors
+    assert "Traceback" not in errors
+    assert output == ""
+    assert all_gone(demo.pid)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["--rate", "0"], ["--seconds", "soon"], ["--port", "70000"]])
+def test_wrong_options_are_refused(start: Start, options: list[str]) -> None:
+    demo = start(*options)
+    _, errors = demo.communicate(timeout=30)
+    assert demo.returncode == 2
+    assert "is not a number from" in errors
+
+
+@pytest.mark.parametrize("share", [0, 10, 100])
+def test_the_configuration_is_valid(tmp_path: Path, share: int) -> None:
+    addresses = mesh.Addresses(*(f"127.0.0.1:{port}" for port in range(9001, 9006)))
+    file = tmp_path / "tulle.yaml"
+    mesh.write(file, mesh.configuration(addresses, share))
+    loaded = load_config(file)
+    assert loaded.warnings == []
+    weights = {backend.cluster: backend.weight for backend in loaded.config.routes["main"][1].backends}
+    assert weights == {mesh.OLD: 100 - share, mesh.NEW: share}
+    assert [path.name for path in tmp_path.iterdir()] == ["tulle.yaml"]
+
+
+def test_free_ports_avoids_those_that_are_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = processes.free_ports(port, port)
+    assert port not in found
+    assert len(set(found)) == 2
+
+
+def test_figures_are_of_the_last_seconds_and_sums_of_all() -> None:
+    figures = Figures(0.0)
+    for second in range(20):
+        figures.record(Sample(second + 0.5, 0.001, 200, "a", False))
+        figures.record(Sample(second + 0.6, 0.1, 503, "", True))
+    figures.record(Sample(19.7, 0.002, 502, "b", False))
+    recent = figures.recent(20.0)
+    assert (figures.total, figures.turned_away, figures.failed) == (41, 20, 1)
+    assert recent.rate == pytest.approx(11 / 5)
+    assert recent.turned_away == pytest.approx(1.0)
+    assert recent.failed == pytest.approx(1 / 5)
+    assert recent.share("a") == pytest.approx(5 / 6)
+    assert (recent.median, recent.p99) == (0.002, 0.1)
+    assert figures.recent(20.0, 1.0).rate == pytest.approx(3.0)
+
+
+def test_quantile_takes_the_nearest_rank() -> None:
+    ordered = [float(number) for number in range(1, 101)]
+    assert (quantile(ordered, 0.5), quantile(ordered, 0.99), quantile([], 0.5)) == (51.0, 100.0, 0.0)
+
+
+def test_retries_are_summed_over_outcomes_of_one_cluster() -> None:
+    text = """\
+# HELP tulle_retries_total Retries.
+# TYPE tulle_retries_total counter
+tulle_retries_total{cluster="reports",outcome="sent"} 5
+tulle_retries_total{cluster="reports",outcome="limited"} 2
+tulle_retries_total{cluster="shop-v1",outcome="sent"} 11
+"""
+    assert sum_of(text, "tulle_retries_total", "reports") == 7
+    with pytest.raises(ValueError):
+        sum_of("tulle_retries_total{cluster=", "tulle_retries_total", "reports")
+
+
+def test_painting_cuts_at_the_width_and_colours_only_when_wanted() -> None:
+    line = [Span("abc", Style.BAD), Span("def"), Span("ghi", Style.OLD)]
+    assert paint(line, 5, colours=False) == "abcde"
+    assert paint(line, 5, colours=True) == "\x1b[31;1mabc\x1b[0mde"
