@@ -1,6 +1,6 @@
 """The writing end of a lane's log ring: whole lines or none, and a wake-up for a logger that sleeps.
 
-`ring_head` counts bytes ever written, `ring_tail` bytes ever taken; both only rise, and the ring's size is a power of two.
+`ring_head` counts bytes ever written, `ring_tail` bytes ever taken; both only rise, the ring's size is a power of two.
 """
 from tulle._fast.base.shared cimport Lane, SharedHeader
 from tulle._fast.base.types cimport uint32_t

@@ -1,6 +1,6 @@
 """Shared memory of all workers and the master: one memfd, mapped by each, laid out once.
 
-    SharedHeader | ClusterLine[cluster_capacity][lane_capacity] | EndpointHealth[endpoint_capacity] | Lane 0 | Lane 1 | ...
+    SharedHeader | ClusterLine[cluster_capacity][lane_capacity] | EndpointHealth[endpoint_capacity] | Lane 0 | ...
 
 A worker writes its own lane and its own column of the cluster lines, nothing else; readers add up. Counters only rise
 and survive their writer; gauges (of a lane header, `active` members, cluster lines) are zeroed by the master once the

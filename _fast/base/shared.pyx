@@ -84,8 +84,11 @@ cdef void *arena_take(SharedHeader *shared, Lane *lane, uint64_t size, uint64_t 
     return <char *>lane + lane.arena + offset[0]
 
 
-cdef inline uint32_t series_hash(uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation) noexcept nogil:
-    cdef uint64_t key = (<uint64_t>listener * <uint64_t>0x9E3779B1) ^ (<uint64_t>route << 17) ^ (<uint64_t>cluster << 40)
+cdef inline uint32_t series_hash(
+    uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation
+) noexcept nogil:
+    cdef uint64_t key = <uint64_t>listener * <uint64_t>0x9E3779B1
+    key ^= (<uint64_t>route << 17) ^ (<uint64_t>cluster << 40)
     key = (key ^ generation) * <uint64_t>0x9E3779B97F4A7C15
     return <uint32_t>(key >> 32)
 

@@ -1,7 +1,7 @@
 """See `access_log.pxd`. Called by `finish`.
 
-The copy of a detached exchange is a row of pieces, each an operator, a length and bytes: literal text that is final, or an
-operator whose value only the end will tell, with the literal text that stands before it.
+The copy of a detached exchange is a row of pieces, each an operator, a length and bytes: literal text that is final, or
+an operator whose value only the end will tell, with the literal text that stands before it.
 """
 from libc.string cimport memcpy
 
@@ -69,7 +69,7 @@ cdef void line_end(LogLine *line, Exchange *x) noexcept nogil:
     ring_append(worker.shared, worker.lane, line.out, line.length, worker.log_fd)
 
 
-# -- detached -----------------------------------------------------------------------------------------------------------
+# -- detached ---------------------------------------------------------------------------------------------------------
 
 cdef void piece_close(LogLine *line, uint32_t at, uint32_t operator) noexcept nogil:
     cdef Piece piece

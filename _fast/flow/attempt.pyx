@@ -1,5 +1,5 @@
-"""See `attempt.pxd`. A request goes out again only while every body byte sent so far is in the replay buffer, no byte of an
-answer has been passed on, and the method or the kind of failure makes it safe (RFC 9110 section 9.2.2).
+"""See `attempt.pxd`. A request goes out again only while every body byte sent so far is in the replay buffer, no byte
+of an answer has been passed on, and the method or the kind of failure makes it safe (RFC 9110 section 9.2.2).
 """
 from libc.string cimport memset
 
@@ -15,9 +15,10 @@ from tulle._fast.flow.pool cimport POOL_FAILED, POOL_OVERFLOW, POOL_READY, pool_
 from tulle._fast.flow.replay cimport replay_keep, replay_next, replay_rewind
 from tulle._fast.flow.reply cimport reply_error
 from tulle._fast.flow.types cimport (
-    ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, BODY_END, BODY_ERROR, BODY_MORE, SEND_END, SEND_HEAD, TRIED_HOSTS,
-    X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HOLDS_RETRY, X_KEEP_ALIVE, X_RACED, X_REPLAYING, X_REPLAY_LOST, X_REQUEST_READ,
-    X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE, X_TUNNEL_UP_DONE, Host, Worker,
+    ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, BODY_END, BODY_ERROR, BODY_MORE, SEND_END, SEND_HEAD,
+    TRIED_HOSTS, X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HOLDS_RETRY, X_KEEP_ALIVE, X_RACED, X_REPLAYING,
+    X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE,
+    X_TUNNEL_UP_DONE, Host,
 )
 from tulle._fast.flow.upstream cimport cluster_pick, host_ref
 from tulle._fast.net.conn cimport CONN_BLOCKED, CONN_DONE, CONN_HUNG_UP, Conn
@@ -26,11 +27,11 @@ from tulle._fast.net.splice cimport (
     SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_IDLE, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get, splice_move,
 )
 from tulle._fast.policy.image cimport ROUTE_RETRY_UNSAFE, ROUTE_TIMEOUT_TO_HEAD, RouteEntry
-from tulle._fast.policy.limits cimport limit_acquire, limit_release
+from tulle._fast.policy.limits cimport limit_acquire
 from tulle._fast.policy.retry cimport retry_method_repeats, retry_pause, retry_wants_failure, retry_wants_status
 
 
-# -- time ---------------------------------------------------------------------------------------------------------------
+# -- time -------------------------------------------------------------------------------------------------------------
 
 cdef inline uint64_t earlier(uint64_t left, uint64_t right) noexcept nogil:
     """Of two deadlines, where 0 is none."""
@@ -99,7 +100,7 @@ cdef void exchange_client_gone(Exchange *x) noexcept nogil:
     exchange_finish(x, False, True)
 
 
-# -- starting -----------------------------------------------------------------------------------------------------------
+# -- starting ---------------------------------------------------------------------------------------------------------
 
 cdef void attempt_begin(Exchange *x, Host *host) noexcept nogil:
     cdef Attempt *attempt = &x.attempt
@@ -157,7 +158,7 @@ cdef void attempt_ready(Attempt *attempt) noexcept nogil:
     request_send(x, SEND_HEAD)
 
 
-# -- the request --------------------------------------------------------------------------------------------------------
+# -- the request ------------------------------------------------------------------------------------------------------
 
 cdef int request_body(Exchange *x, const char **data, size_t *length) noexcept nogil:
     """The next piece: first what an earlier try had sent, then from the client."""
@@ -190,7 +191,10 @@ cdef void request_complete(Exchange *x) noexcept nogil:
     x.request_ended = x.worker.loop.now
     if unlikely(x.trailers != NULL):
         x.flags |= X_REPLAY_LOST
-    if unlikely(x.request_deadline == 0) and x.route != NULL and x.route.request_timeout != 0 and not x.flags & X_TUNNEL:
+    if (
+        unlikely(x.request_deadline == 0) and x.route != NULL and x.route.request_timeout != 0
+        and not x.flags & X_TUNNEL
+    ):
         x.request_deadline = x.worker.loop.now + x.route.request_timeout
         exchange_arm(x)
 
@@ -266,7 +270,7 @@ cdef void request_send(Exchange *x, uint32_t flags) noexcept nogil:
         x.trailers = NULL
         flags = 0
         if unlikely(sent != CONN_DONE):
-            # A failed write is not the end: an answer may lie in the receive queue. The client side reads on and reports
+            # A failed write is not the end: an answer may lie in the receive queue. The client side reads on, and tells
             if sent == CONN_BLOCKED:
                 x.flags |= X_CLIENT_BLOCKED
             return
@@ -297,7 +301,7 @@ cdef void request_broken(Exchange *x, int result) noexcept nogil:
     exchange_client_gone(x)
 
 
-# -- failure and retry --------------------------------------------------------------------------------------------------
+# -- failure and retry ------------------------------------------------------------------------------------------------
 
 cdef inline bint request_can_repeat(const Exchange *x, bint reached) noexcept nogil:
     """`reached`: the application may have seen the request."""
@@ -374,7 +378,7 @@ cdef void attempt_failed(Attempt *attempt, int flag) noexcept nogil:
     exchange_give_up(x, flag)
 
 
-# -- the response -------------------------------------------------------------------------------------------------------
+# -- the response -----------------------------------------------------------------------------------------------------
 
 cdef int attempt_on_head(Attempt *attempt, const Message *message) noexcept nogil:
     cdef Exchange *x = attempt.exchange

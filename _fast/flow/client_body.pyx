@@ -6,8 +6,8 @@ from tulle._fast.http.h1_chunk cimport CHUNK_ERROR, CHUNK_LAST, chunk_decode, ch
 from tulle._fast.http.h1_parse cimport PARSE_DONE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_trailers
 from tulle._fast.http.message cimport FRAMING_CHUNKED, FRAMING_LENGTH
 from tulle._fast.net.conn cimport (
-    CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_EOF, CONN_FULL, CONN_HUNG_UP, CONN_READABLE, Conn, conn_available, conn_data,
-    conn_fill, conn_grow, conn_release_input,
+    CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_EOF, CONN_FULL, CONN_HUNG_UP, CONN_READABLE, Conn, conn_available,
+    conn_data, conn_fill, conn_grow, conn_release_input,
 )
 
 cdef enum:

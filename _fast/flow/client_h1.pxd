@@ -1,4 +1,4 @@
-"""The side that an HTTP/1 request is sent to: connects, writes heads and bodies, reads the answer, hands the connection back.
+"""The side that an HTTP/1 request is sent to: connects, writes heads and bodies, reads answers, goes back to the pool.
 
     connecting -> busy -> idle -> busy ... -> closed
 

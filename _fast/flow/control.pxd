@@ -7,7 +7,7 @@ from tulle._fast.base.types cimport uint32_t, uint64_t
 cdef enum ControlType:
     # from the master
     CONTROL_INSTALL = 1                # version, value: serial; descriptors: routes segment, endpoints segment
-    CONTROL_ENDPOINTS = 2              # version of the routes it goes with, value: serial; descriptor: endpoints segment
+    CONTROL_ENDPOINTS = 2              # version of the routes it goes with, value: serial; descriptor: endpoints
     CONTROL_LISTEN = 3                 # id: listener; descriptor: the listening socket
     CONTROL_UNLISTEN = 4               # id: listener; its connections go on until their next idle moment
     CONTROL_DRAIN = 5                  # finish what there is, then leave; value: monotonic ns at which to leave anyhow

@@ -12,10 +12,11 @@ from tulle._fast.policy.image cimport ListenerEntry
 cdef const ListenerEntry *listener_find(Worker *worker, uint32_t listener_id, Table **table) noexcept nogil
 # Takes over the message and a reference to `buf`. NULL without memory, and then nothing was taken over
 cdef Exchange *exchange_new(
-    Worker *worker, void *server, const ServerOps *ops, uint32_t listener_id, Message *message, Buf *buf, uint64_t started
+    Worker *worker, void *server, const ServerOps *ops, uint32_t listener_id, Message *message, Buf *buf,
+    uint64_t started
 ) noexcept nogil
 cdef void exchange_run(Exchange *x) noexcept nogil
-# The request's head could not be accepted: answer and close. `status` 0: no answer can be given (nothing was sent to it)
+# The request's head could not be accepted: answer and close. `status` 0: no answer can be given (it sent nothing)
 cdef void exchange_refuse(Exchange *x, uint16_t status, int flag, const char *detail) noexcept nogil
 # The server side can take more again
 cdef void exchange_server_drained(Exchange *x) noexcept nogil

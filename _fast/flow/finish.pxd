@@ -1,4 +1,4 @@
-"""The end of an exchange: counted, logged, everything that it held given back; and its slimming while it goes on long."""
+"""The end of an exchange: counted, logged, everything that it held given back; and how it slims while it goes on."""
 from tulle._fast.flow.types cimport Attempt, Exchange
 
 # Ends the exchange and frees it; the server side goes on (`keep`), closes, or cuts the connection off (`cut`)

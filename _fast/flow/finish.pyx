@@ -9,7 +9,8 @@ from tulle._fast.flow.pool cimport pool_leave_queue
 from tulle._fast.flow.replay cimport replay_drop
 from tulle._fast.flow.table cimport table_unref
 from tulle._fast.flow.types cimport (
-    ATTEMPT_NONE, ATTEMPT_WAITING, X_DETACHED, X_HOLDS_REQUEST, X_HOLDS_RETRY, X_RESPONSE_BEGUN, X_TUNNEL, Host, Worker,
+    ATTEMPT_NONE, ATTEMPT_WAITING, X_DETACHED, X_HOLDS_REQUEST, X_HOLDS_RETRY, X_RESPONSE_BEGUN, X_TUNNEL, Host,
+    Worker,
 )
 from tulle._fast.flow.upstream cimport host_unref
 from tulle._fast.net.splice cimport splice_put

@@ -1,4 +1,4 @@
-"""What a proxied head gains and loses, whatever protocol writes it: forwarding fields, the route's edits, the new target.
+"""What a proxied head gains and loses, whatever protocol writes it: forwarding fields, route edits, the new target.
 
 Lines to leave out are marked FIELD_DROP in the message; lines to add go to `Worker.extras`, which holds one head's.
 """

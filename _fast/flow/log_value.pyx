@@ -30,13 +30,13 @@ cdef bint log_value_is_late(uint32_t operator) noexcept nogil:
     )
 
 
-# -- flags --------------------------------------------------------------------------------------------------------------
+# -- flags ------------------------------------------------------------------------------------------------------------
 
 cdef extern from *:
     """
     static const char *const tulle_flag_letters[] = {
-        "NR", "UH", "UF", "UO", "UC", "UR", "UT", "UPE", "URX", "DC", "DPE", "DT", "RL", "DI", "FI", "UAEX", "RBAC", "SI",
-        "LR", "OM", "DR", "PT",
+        "NR", "UH", "UF", "UO", "UC", "UR", "UT", "UPE", "URX", "DC", "DPE", "DT", "RL", "DI", "FI", "UAEX", "RBAC",
+        "SI", "LR", "OM", "DR", "PT",
     };
     static const char *const tulle_flag_details[] = {
         "route_not_found", "no_healthy_upstream", "upstream_connection_failure", "upstream_overflow",
@@ -65,7 +65,7 @@ cdef void value_flags(LogLine *line, uint32_t flags) noexcept nogil:
     if flags == 0:
         line_text(line, b"-", 1)
         return
-    for flag in range(FLAG_COUNT):
+    for flag in range(<uint32_t>FLAG_COUNT):
         if not flags & (<uint32_t>1 << flag) or length > 112:
             continue
         if length > 0:
@@ -90,7 +90,7 @@ cdef void value_details(LogLine *line, const Exchange *x) noexcept nogil:
     line_text(line, details, <uint32_t>strlen(details))
 
 
-# -- texts --------------------------------------------------------------------------------------------------------------
+# -- texts ------------------------------------------------------------------------------------------------------------
 
 cdef void value_limited(LogLine *line, const char *text, uint32_t length, const LogItem *item) noexcept nogil:
     if item != NULL and item.limit != 0 and length > item.limit:
@@ -98,7 +98,9 @@ cdef void value_limited(LogLine *line, const char *text, uint32_t length, const 
     line_text(line, text, length)
 
 
-cdef void value_part(LogLine *line, const Exchange *x, uint32_t offset, uint32_t length, const LogItem *item) noexcept nogil:
+cdef void value_part(
+    LogLine *line, const Exchange *x, uint32_t offset, uint32_t length, const LogItem *item
+) noexcept nogil:
     """A part of the request head."""
     if x.request == NULL or length == 0:
         line_absent(line)
@@ -225,7 +227,7 @@ cdef void value_protocol(LogLine *line, const Exchange *x) noexcept nogil:
         line_text(line, b"HTTP/1.1", 8)
 
 
-# -- times --------------------------------------------------------------------------------------------------------------
+# -- times ------------------------------------------------------------------------------------------------------------
 
 cdef void value_span(LogLine *line, const Exchange *x, uint64_t until, uint64_t unit) noexcept nogil:
     if until == 0 or until < x.started:
@@ -254,7 +256,7 @@ cdef void value_time(LogLine *line, const Exchange *x, uint32_t operator) noexce
         line_number(line, x.connect_time // 1000)
 
 
-# -- all of them --------------------------------------------------------------------------------------------------------
+# -- all of them ------------------------------------------------------------------------------------------------------
 
 cdef void value_end(LogLine *line, Exchange *x, uint32_t operator) noexcept nogil:
     """What only the end tells."""

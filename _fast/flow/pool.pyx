@@ -31,7 +31,7 @@ cdef inline void idle_remove(Upstream *upstream) noexcept nogil:
     upstream.host.stats.connections_idle -= 1
 
 
-# -- waiters ------------------------------------------------------------------------------------------------------------
+# -- waiters ----------------------------------------------------------------------------------------------------------
 
 cdef void waiters_publish(Cluster *cluster) noexcept nogil:
     """Tell the other workers since when our oldest waits."""
@@ -80,7 +80,7 @@ cdef void serve_waiters(Cluster *cluster) noexcept nogil:
             worker.hooks.attempt_failed(attempt, -1)
 
 
-# -- acquire ------------------------------------------------------------------------------------------------------------
+# -- acquire ----------------------------------------------------------------------------------------------------------
 
 cdef inline bint upstream_is_quiet(Upstream *upstream) noexcept nogil:
     """Asks the kernel, at the cost of a call, whether the host has closed or sent anything since."""
@@ -188,7 +188,7 @@ cdef int connect_first(Attempt *attempt) noexcept nogil:
     return POOL_WAIT
 
 
-# -- release ------------------------------------------------------------------------------------------------------------
+# -- release ----------------------------------------------------------------------------------------------------------
 
 cdef void hand_over(Upstream *upstream, Attempt *attempt) noexcept nogil:
     """A waiter of ours takes the connection as it is, whichever host it had been meant for."""

@@ -1,9 +1,10 @@
 """See `reply.pxd`. The exchange calls it once it has decided; the server side writes the answer in its protocol."""
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy
 
 from tulle._fast.base.shared cimport (
-    FLAG_DPE, FLAG_DT, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR, FLAG_UT,
+    FLAG_DPE, FLAG_DT, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR,
+    FLAG_UT,
 )
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.flow.head_edits cimport extra_add
@@ -89,8 +90,8 @@ cdef void reply_error(Exchange *x, uint16_t status, int flag, const char *detail
 
 cdef void add_route_edits(Exchange *x, uint32_t *count) noexcept nogil:
     cdef const FieldEdit *edit = <const FieldEdit *>image_at(x.table.image, x.route.response_edits.offset)
-    cdef uint32_t index
-    for index in range(x.route.response_edits.count):
+    cdef uint32_t _index
+    for _index in range(x.route.response_edits.count):
         if edit.kind != FIELD_EDIT_REMOVE:
             extra_add(
                 x.worker, count, image_text(x.table.image, edit.name), edit.name.length,
@@ -104,7 +105,8 @@ cdef void reply_fixed(Exchange *x) noexcept nogil:
     cdef uint32_t count = 0
     if route.body.length:
         extra_add(
-            x.worker, &count, b"content-type", 12, image_text(x.table.image, route.content_type), route.content_type.length
+            x.worker, &count, b"content-type", 12,
+            image_text(x.table.image, route.content_type), route.content_type.length,
         )
     add_route_edits(x, &count)
     x.flags |= X_LOCAL_REPLY

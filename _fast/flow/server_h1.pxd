@@ -1,4 +1,4 @@
-"""The side that an HTTP/1 request comes from: reads heads and bodies, writes answers, keeps the connection or closes it.
+"""The side that an HTTP/1 request comes from: reads heads and bodies, writes answers, keeps the connection or not.
 
     idle -> head -> exchange -> idle | lingering -> closed
 
@@ -12,7 +12,9 @@ from tulle._fast.net.system cimport sockaddr
 
 cdef void server_install(Worker *worker) noexcept nogil
 # Takes over the descriptor of an accepted connection
-cdef void server_accept(Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length) noexcept nogil
+cdef void server_accept(
+    Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length
+) noexcept nogil
 # Close when idle, else after the exchange at hand
 cdef void server_drain(Server *server) noexcept nogil
 cdef void server_close(Server *server, bint reset) noexcept nogil

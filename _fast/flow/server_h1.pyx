@@ -3,8 +3,8 @@ from libc.string cimport memcpy, memset, strlen
 
 from tulle._fast.base.buf cimport buf_ref
 from tulle._fast.base.clock cimport MILLISECOND
-from tulle._fast.base.list cimport list_append, list_init, list_remove
-from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT, FLAG_OM
+from tulle._fast.base.list cimport list_append, list_remove
+from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT
 from tulle._fast.base.slab cimport slab_get, slab_put
 from tulle._fast.base.timer cimport timer_clear, timer_set
 from tulle._fast.base.types cimport likely, uint16_t, uint64_t, unlikely
@@ -16,8 +16,8 @@ from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport extra_add, response_edits
 from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
 from tulle._fast.flow.types cimport (
-    PEER_TEXT, SEND_END, SEND_HEAD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_TUNNEL, Exchange,
-    ServerOps, Table,
+    PEER_TEXT, SEND_END, SEND_HEAD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_TUNNEL,
+    Exchange, Table,
 )
 from tulle._fast.http.h1_chunk cimport chunk_write_size
 from tulle._fast.http.h1_parse cimport (
@@ -26,13 +26,13 @@ from tulle._fast.http.h1_parse cimport (
 )
 from tulle._fast.http.h1_write cimport HeadEdits, h1_head_bound, h1_write_response, h1_write_trailers
 from tulle._fast.http.message cimport (
-    FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_HEAD, Field, Message, message_at,
-    message_field,
+    FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_HEAD, Field, Message,
+    message_at, message_field,
 )
 from tulle._fast.net.conn cimport (
-    CONN_BLOCKED, CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP, CONN_READABLE,
-    Conn, ConnOps, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_release_input, conn_send,
-    conn_shutdown,
+    CONN_BLOCKED, CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP,
+    CONN_READABLE, Conn, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_release_input,
+    conn_send, conn_shutdown,
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
 from tulle._fast.net.system cimport (
@@ -46,9 +46,11 @@ cdef enum:
     CHUNK_ROOM = 24
 
 
-# -- a connection -------------------------------------------------------------------------------------------------------
+# -- a connection -----------------------------------------------------------------------------------------------------
 
-cdef void server_accept(Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length) noexcept nogil:
+cdef void server_accept(
+    Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length
+) noexcept nogil:
     cdef Server *server = <Server *>slab_get(&worker.servers_slab)
     cdef const ListenerEntry *listener
     cdef Table *table
@@ -98,7 +100,9 @@ cdef void server_linger(Server *server) noexcept nogil:
     server.lingering = 1
     server.remaining = LINGER_BYTES
     conn_shutdown(&server.conn)
-    timer_set(&server.worker.loop.timers, &server.conn.timer, server.worker.loop.now + <uint64_t>LINGER_TIME * MILLISECOND)
+    timer_set(
+        &server.worker.loop.timers, &server.conn.timer, server.worker.loop.now + <uint64_t>LINGER_TIME * MILLISECOND
+    )
     watch_make_ready(&server.conn.watch)
 
 
@@ -140,7 +144,7 @@ cdef void server_peer(Server *server) noexcept nogil:
     server.peer_length = <uint32_t>strlen(server.peer) & 0xff
 
 
-# -- input --------------------------------------------------------------------------------------------------------------
+# -- input ------------------------------------------------------------------------------------------------------------
 
 cdef void server_input(Conn *conn) noexcept nogil:
     cdef Server *server = <Server *>conn
@@ -239,7 +243,8 @@ cdef Exchange *server_exchange(Server *server) noexcept nogil:
     cdef Message *message = server.message
     message.base = conn_data(&server.conn)
     x = exchange_new(
-        server.worker, server, &server.worker.server_ops, server.listener_id, message, buf_ref(server.conn.input), server.worker.loop.now
+        server.worker, server, &server.worker.server_ops, server.listener_id, message, buf_ref(server.conn.input),
+        server.worker.loop.now,
     )
     if unlikely(x == NULL):
         server.conn.input.refs -= 1
@@ -291,7 +296,7 @@ cdef void server_refuse(Server *server, int error) noexcept nogil:
         exchange_refuse(x, <uint16_t>parse_error_status(error), FLAG_DPE, parse_error_text(error))
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------
+# -- answers ----------------------------------------------------------------------------------------------------------
 
 cdef bint server_decide_end(Server *server, Exchange *x) noexcept nogil:
     """Whether the connection closes after this answer."""
@@ -501,7 +506,7 @@ cdef void server_finished(Exchange *x, bint keep, bint cut) noexcept nogil:
         watch_make_ready(&server.conn.watch)
 
 
-# -- other events -------------------------------------------------------------------------------------------------------
+# -- other events -----------------------------------------------------------------------------------------------------
 
 cdef void server_drained(Conn *conn) noexcept nogil:
     cdef Server *server = <Server *>conn

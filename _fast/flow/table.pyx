@@ -51,7 +51,9 @@ cdef void table_free(Table *table) noexcept nogil:
     free(table)
 
 
-cdef int table_install(Worker *worker, int routes_fd, int endpoints_fd, uint64_t version, uint64_t serial) noexcept nogil:
+cdef int table_install(
+    Worker *worker, int routes_fd, int endpoints_fd, uint64_t version, uint64_t serial
+) noexcept nogil:
     cdef Table *table = <Table *>calloc(1, sizeof(Table))
     cdef Table *previous = worker.table
     if table == NULL:

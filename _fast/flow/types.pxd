@@ -35,7 +35,7 @@ cdef enum:
     PEER_TEXT = 64
     TRIED_HOSTS = 4
 
-# -- tables -------------------------------------------------------------------------------------------------------------
+# -- tables -----------------------------------------------------------------------------------------------------------
 
 cdef struct Mapping:                   # one mapped segment
     void *block
@@ -52,7 +52,7 @@ cdef struct Table:
     uint64_t serial
     uint32_t refs                      # exchanges, plus one while it is the current table
 
-# -- upstream -----------------------------------------------------------------------------------------------------------
+# -- upstream ---------------------------------------------------------------------------------------------------------
 
 cdef struct Host:                      # one endpoint of one cluster, as this worker knows it
     Node node                          # in Cluster.all_hosts
@@ -112,7 +112,7 @@ cdef struct Upstream:
     Message *response                  # while a head is being parsed and passed on
     Message *trailer_section           # while one is being parsed and passed on
 
-# -- exchange -----------------------------------------------------------------------------------------------------------
+# -- exchange ---------------------------------------------------------------------------------------------------------
 
 cdef enum SendFlags:
     SEND_HEAD = 1                      # begin with the head
@@ -126,7 +126,8 @@ cdef enum BodyResult:
     BODY_GONE = -2                     # the sender has left
 
 cdef struct ServerOps:                 # what an exchange asks of the side that the request came from
-    # the head of x.response and/or body bytes, with SEND_END also x.trailers; a CONN_* result, CONN_BLOCKED: wait for exchange_server_drained
+    # the head of x.response and/or body bytes, with SEND_END also x.trailers; a CONN_* result, and after CONN_BLOCKED
+    # the exchange waits for exchange_server_drained
     int (*send)(Exchange *x, uint32_t flags, const char *data, size_t length) noexcept nogil
     int (*send_informational)(Exchange *x, const Message *message) noexcept nogil
     # an answer of our own, whole: status, fields, body
@@ -253,7 +254,7 @@ cdef struct Exchange:
     uint16_t peer_port
     uint8_t log_json                   # the copy is of a JSON line
 
-# -- the worker ---------------------------------------------------------------------------------------------------------
+# -- the worker -------------------------------------------------------------------------------------------------------
 
 cdef struct Listener:
     Watch watch                        # first

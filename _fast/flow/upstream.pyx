@@ -6,7 +6,7 @@ from tulle._fast.base.idmap cimport idmap_find, idmap_place
 from tulle._fast.base.list cimport Node, list_append, list_init, list_remove
 from tulle._fast.base.random cimport random_next
 from tulle._fast.base.shared cimport ClusterStats, EndpointStats, lane_cluster, lane_endpoint, shared_cluster_lines
-from tulle._fast.base.types cimport likely, uint64_t
+from tulle._fast.base.types cimport likely
 from tulle._fast.flow.types cimport HOST_TEXT, Upstream
 from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, balancer_reset
 from tulle._fast.policy.image cimport (
@@ -26,7 +26,7 @@ cdef inline Upstream *upstream_of_idle(Node *node) noexcept nogil:
     return <Upstream *>(<char *>node - <size_t>&null.node)
 
 
-# -- hosts --------------------------------------------------------------------------------------------------------------
+# -- hosts ------------------------------------------------------------------------------------------------------------
 
 cdef void host_ref(Host *host) noexcept nogil:
     host.attempts += 1
@@ -84,7 +84,7 @@ cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *
     return host
 
 
-# -- clusters -----------------------------------------------------------------------------------------------------------
+# -- clusters ---------------------------------------------------------------------------------------------------------
 
 cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const EndpointList *listed) noexcept nogil:
     """Follow a new endpoint list: O(its length), once per change and worker, and only for clusters in use."""
@@ -200,8 +200,8 @@ cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
     cdef BalancerState *state = &cluster.balancer
     cdef Worker *worker = cluster.worker
     cdef int32_t index = -1
-    cdef int trial
-    for trial in range(PICK_TRIALS):
+    cdef int _trial
+    for _trial in range(PICK_TRIALS):
         if cluster.config.balancer == BALANCER_LEAST_REQUEST:
             index = lb_least_request_pick(state, &worker.random, cluster.config.choices)
         elif cluster.config.balancer == BALANCER_RANDOM:

@@ -1,4 +1,4 @@
-"""See `worker_control.pxd`; the messages are in `control.pxd`. When the master is gone, the worker drains and leaves."""
+"""See `worker_control.pxd`; the messages are in `control.pxd`. Without a master the worker drains and leaves."""
 from libc.string cimport memcpy, memset
 
 from tulle._fast.base.list cimport Node, list_empty
@@ -15,8 +15,8 @@ from tulle._fast.flow.table cimport table_install
 from tulle._fast.flow.types cimport Server, Table
 from tulle._fast.net.loop cimport Loop, Watch, watch_add, watch_init
 from tulle._fast.net.system cimport (
-    CMSG_DATA, CMSG_FIRSTHDR, EAGAIN, EINTR, EPOLLIN, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET,
-    close, cmsghdr, errno, iovec, msghdr, read, recvmsg, send,
+    CMSG_DATA, CMSG_FIRSTHDR, EAGAIN, EINTR, EPOLLIN, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS,
+    SOL_SOCKET, close, cmsghdr, errno, iovec, msghdr, read, recvmsg, send,
 )
 
 cdef enum:
@@ -25,7 +25,9 @@ cdef enum:
     ORPHAN_DRAIN = 30                  # seconds that a worker without a master takes for what it has
 
 
-cdef void worker_control_tell(Worker *worker, uint32_t kind, uint32_t identity, uint64_t version, uint64_t value) noexcept nogil:
+cdef void worker_control_tell(
+    Worker *worker, uint32_t kind, uint32_t identity, uint64_t version, uint64_t value
+) noexcept nogil:
     cdef ControlMessage message
     message.type = kind
     message.id = identity

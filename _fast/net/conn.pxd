@@ -2,8 +2,9 @@
 
 Edge-triggered, registered once. Input: the owner calls `conn_fill` when told that there is input, and may leave bytes
 unread for as long as it likes (`conn_pause`); `conn_resume` gets it called again. A short read ends the reading, unless
-the peer has hung up: then it is read to the end. Output: written at once; what the socket does not take is copied to the
-queue, and the owner, told by CONN_BLOCKED, sends no more until `drained`. Bytes already queued plus one send is the bound.
+the peer has hung up: then it is read to the end. Output: written at once; what the socket does not take is copied to
+the queue, and the owner, told by CONN_BLOCKED, sends no more until `drained`. Bytes already queued plus one send is the
+bound.
 """
 from tulle._fast.base.buf cimport Buf, BufPool
 from tulle._fast.base.timer cimport Timer

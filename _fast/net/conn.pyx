@@ -6,8 +6,8 @@ from tulle._fast.base.timer cimport timer_init, timer_remove
 from tulle._fast.base.types cimport likely, unlikely
 from tulle._fast.net.loop cimport WATCH_RUN_READY, watch_init, watch_kill, watch_modify
 from tulle._fast.net.system cimport (
-    EAGAIN, EINTR, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL, SHUT_WR, SOL_SOCKET, SO_ERROR,
-    SO_LINGER, errno, getsockopt, msghdr, recv, send, sendmsg, setsockopt, shutdown, socklen_t,
+    EAGAIN, EINTR, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL, SHUT_WR, SOL_SOCKET,
+    SO_ERROR, SO_LINGER, errno, getsockopt, msghdr, recv, send, sendmsg, setsockopt, shutdown, socklen_t,
 )
 
 cdef extern from *:
@@ -77,7 +77,7 @@ cdef int conn_socket_error(Conn *conn) noexcept nogil:
     return error
 
 
-# -- input --------------------------------------------------------------------------------------------------------------
+# -- input ------------------------------------------------------------------------------------------------------------
 
 cdef void conn_release_input(Conn *conn) noexcept nogil:
     """Give the buffer back when nothing unread is in it."""
@@ -167,7 +167,7 @@ cdef int conn_fill(Conn *conn) noexcept nogil:
     return CONN_ERROR
 
 
-# -- output -------------------------------------------------------------------------------------------------------------
+# -- output -----------------------------------------------------------------------------------------------------------
 
 cdef void conn_drop_output(Conn *conn) noexcept nogil:
     cdef Buf *buf
@@ -226,6 +226,7 @@ cdef void conn_want_drained(Conn *conn) noexcept nogil:
 cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil:
     """CONN_DONE when all is with the kernel, CONN_BLOCKED when some waits in the queue, else an error."""
     cdef msghdr message
+    cdef const char *rest
     cdef size_t total = 0
     cdef ssize_t sent
     cdef uint32_t index
@@ -260,7 +261,8 @@ cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil:
         if <size_t>sent >= pieces[index].iov_len:
             sent -= <ssize_t>pieces[index].iov_len
             continue
-        if conn_queue(conn, <char *>pieces[index].iov_base + sent, pieces[index].iov_len - <size_t>sent) != CONN_BLOCKED:
+        rest = <char *>pieces[index].iov_base + sent
+        if conn_queue(conn, rest, pieces[index].iov_len - <size_t>sent) != CONN_BLOCKED:
             return conn_break(conn, errno)
         sent = 0
     return CONN_BLOCKED

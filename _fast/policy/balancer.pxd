@@ -21,7 +21,9 @@ cdef struct BalancerState:
     bint equal                         # all weights are the same
 
 # Takes over `hosts` (weights filled in) and `heap` (room for count). `seed` spreads the first turns of several workers
-cdef void balancer_reset(BalancerState *state, BalancerHost *hosts, uint32_t *heap, uint32_t count, uint64_t seed) noexcept nogil
+cdef void balancer_reset(
+    BalancerState *state, BalancerHost *hosts, uint32_t *heap, uint32_t count, uint64_t seed
+) noexcept nogil
 # A host drawn by weight, usable or not
 cdef uint32_t balancer_draw(const BalancerState *state, uint64_t random) noexcept nogil
 # The first usable host at or after `start`, -1 when there is none

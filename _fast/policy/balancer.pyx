@@ -1,7 +1,9 @@
 """See `balancer.pxd`."""
 
 
-cdef void balancer_reset(BalancerState *state, BalancerHost *hosts, uint32_t *heap, uint32_t count, uint64_t seed) noexcept nogil:
+cdef void balancer_reset(
+    BalancerState *state, BalancerHost *hosts, uint32_t *heap, uint32_t count, uint64_t seed
+) noexcept nogil:
     cdef uint32_t index
     cdef uint64_t total = 0
     state.hosts = hosts

@@ -8,7 +8,7 @@ from libc.string cimport memset
 
 from tulle._fast.base.types cimport uint16_t, uint32_t
 from tulle._fast.http.message cimport MESSAGE_FIELDS_MAX, Message
-from tulle._fast.policy.explain cimport MOST_CANDIDATES, Trace, trace_candidate
+from tulle._fast.policy.explain cimport MOST_CANDIDATES, Trace
 from tulle._fast.policy.image cimport (
     Image, ListenerEntry, MatchEntry, RouteEntry, TableEntry, image_at, image_open, image_text,
 )

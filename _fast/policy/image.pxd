@@ -17,7 +17,7 @@ cdef enum:
     MAX_PREFIX_SEGMENTS = 64           # slashes in a prefix of a path
     MAX_HOST_LENGTH = 253              # RFC 1035 section 2.3.4, less what is not text
 
-cdef enum: # "TULLEIMG", "TULLEEND"
+cdef enum:  # "TULLEIMG", "TULLEEND"
     IMAGE_MAGIC = 0x494D4754
     ENDPOINTS_MAGIC = 0x454E4454
 

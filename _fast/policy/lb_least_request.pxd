@@ -1,4 +1,5 @@
-"""Least request by the power of choices: of `choices` hosts drawn by weight, the one with the fewest requests for its weight.
+"""Least request by the power of choices: of `choices` hosts drawn by weight, the one with the fewest requests for
+its weight.
 
 At equal load the first drawn wins, so an idle cluster is shared out exactly by weight.
 """

@@ -9,10 +9,10 @@ cdef int32_t lb_least_request_pick(const BalancerState *state, Random *random, u
     cdef int32_t other
     cdef const BalancerHost *winner
     cdef const BalancerHost *rival
-    cdef uint32_t choice
+    cdef uint32_t _choice
     if best < 0 or state.count == 1:
         return best
-    for choice in range(1, choices):
+    for _choice in range(1, choices):
         other = lb_random_pick(state, random)
         if other == best:
             # Two choices are to be two hosts: a neighbour serves, whichever it is

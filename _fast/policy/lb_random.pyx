@@ -9,11 +9,11 @@ cdef enum:
 
 cdef int32_t lb_random_pick(const BalancerState *state, Random *random) noexcept nogil:
     cdef uint32_t index = 0
-    cdef int draw
+    cdef int _draw
     if state.count == 0:
         return -1
     # Drawing again keeps the weights right among the usable; the scan is for clusters that are mostly down
-    for draw in range(DRAWS):
+    for _draw in range(DRAWS):
         index = balancer_draw(state, random_next(random))
         if state.hosts[index].usable:
             return <int32_t>index

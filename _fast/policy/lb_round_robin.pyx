@@ -30,7 +30,7 @@ cdef void sink_top(BalancerState *state) noexcept nogil:
 
 cdef int32_t lb_round_robin_pick(BalancerState *state) noexcept nogil:
     cdef BalancerHost *host
-    cdef uint32_t turn, top
+    cdef uint32_t _turn, top
     cdef int32_t index
     if state.count == 0:
         return -1
@@ -39,7 +39,7 @@ cdef int32_t lb_round_robin_pick(BalancerState *state) noexcept nogil:
         if index >= 0:
             state.next = <uint32_t>index + 1 if <uint32_t>index + 1 < state.count else 0
         return index
-    for turn in range(2 * state.count):
+    for _turn in range(2 * state.count):
         top = state.heap[0]
         host = &state.hosts[top]
         # The first turn falls half a period in, so that a light host does not lead every round

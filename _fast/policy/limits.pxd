@@ -19,11 +19,11 @@ cdef inline bint limit_acquire(
     ClusterLine *lines, uint32_t lane, uint32_t lanes, int limit, uint32_t maximum
 ) noexcept nogil:
     """Take a place; `maximum` 0 is no limit."""
-    cdef int trial
+    cdef int _trial
     if maximum == 0:
         lines[lane].used[limit] += 1
         return True
-    for trial in range(2):
+    for _trial in range(2):
         atomic_fetch_add_i32(&lines[lane].used[limit], 1)
         if limit_used(lines, lanes, limit) <= maximum:
             return True

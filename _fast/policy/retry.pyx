@@ -35,8 +35,8 @@ cdef bint retry_wants_status(const Image *image, const RouteEntry *route, uint32
 
 cdef uint64_t retry_pause(const RouteEntry *route, uint32_t retry, Random *random) noexcept nogil:
     cdef uint64_t ceiling = route.retry_base
-    cdef uint32_t doubling
-    for doubling in range(1, retry):
+    cdef uint32_t _doubling
+    for _doubling in range(1, retry):
         if ceiling >= route.retry_max:
             break
         ceiling *= 2
