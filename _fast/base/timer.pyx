@@ -35,7 +35,8 @@ cdef void wheel_file(TimerWheel *wheel, Timer *timer) noexcept nogil:
     # The level is that of the highest digit in which `due` and the present differ: that slot is still to come
     while level < TIMER_LEVELS - 1 and ahead >> (SLOT_BITS * (level + 1)) != 0:
         level += 1
-    if ahead >> (SLOT_BITS * TIMER_LEVELS) != 0:
+    # The top level goes round: only what lies a whole round ahead, or more, has no slot of its own
+    if (due >> (SLOT_BITS * level)) - (wheel.tick >> (SLOT_BITS * level)) > SLOT_MASK:
         due = wheel.tick + (<uint64_t>SLOT_MASK << (SLOT_BITS * level))
     slot = (due >> (SLOT_BITS * level)) & SLOT_MASK
     list_remove(&timer.node)
