@@ -24,7 +24,8 @@ from tulle._fast.flow.upstream cimport cluster_pick, host_ref
 from tulle._fast.net.conn cimport CONN_BLOCKED, CONN_DONE, CONN_HUNG_UP, Conn
 from tulle._fast.net.loop cimport watch_make_ready
 from tulle._fast.net.splice cimport (
-    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_IDLE, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get, splice_move,
+    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_IDLE, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get,
+    splice_move,
 )
 from tulle._fast.policy.image cimport ROUTE_RETRY_UNSAFE, ROUTE_TIMEOUT_TO_HEAD, RouteEntry
 from tulle._fast.policy.limits cimport limit_acquire

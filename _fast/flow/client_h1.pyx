@@ -16,8 +16,8 @@ from tulle._fast.flow.finish cimport attempt_end
 from tulle._fast.flow.head_edits cimport extra_add, request_edits
 from tulle._fast.flow.pool cimport pool_closed, pool_put
 from tulle._fast.flow.types cimport (
-    ATTEMPT_RUNNING, BODY_END, BODY_ERROR, BODY_GONE, BODY_MORE, SEND_END, SEND_HEAD, UPSTREAM_BUSY, UPSTREAM_CONNECTING,
-    UPSTREAM_IDLE, X_CLIENT_BLOCKED, X_CONNECT, X_REQUEST_READ, X_SERVER_BLOCKED, X_TUNNEL,
+    ATTEMPT_RUNNING, BODY_END, BODY_ERROR, BODY_GONE, BODY_MORE, SEND_END, SEND_HEAD, UPSTREAM_BUSY,
+    UPSTREAM_CONNECTING, UPSTREAM_IDLE, X_CLIENT_BLOCKED, X_CONNECT, X_REQUEST_READ, X_SERVER_BLOCKED, X_TUNNEL,
     X_TUNNEL_DOWN_DONE, X_UPGRADE, Attempt, Exchange, Host, Upstream,
 )
 from tulle._fast.http.h1_chunk cimport chunk_write_size
@@ -27,24 +27,25 @@ from tulle._fast.http.message cimport (
     FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, FRAMING_TUNNEL, MESSAGE_FIELDS_MAX, MESSAGE_KEEP_ALIVE, Message,
 )
 from tulle._fast.net.conn cimport (
-    CONN_BLOCKED, CONN_BROKEN, CONN_CONNECTING, CONN_DATA, CONN_DONE, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP,
-    CONN_OUT_ARMED, CONN_READABLE, Conn, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_pause,
+    CONN_BROKEN, CONN_CONNECTING, CONN_DATA, CONN_DONE, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP, CONN_OUT_ARMED,
+    CONN_READABLE, Conn, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_pause,
     conn_release_input, conn_resume, conn_send, conn_shutdown,
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
 from tulle._fast.net.splice cimport (
-    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_MIN, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get, splice_move,
+    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_MIN, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get,
+    splice_move,
 )
 from tulle._fast.net.system cimport (
-    AF_UNIX, EINPROGRESS, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
-    TCP_NODELAY, close, connect, errno, iovec, setsockopt, sockaddr, socket,
+    AF_UNIX, EINPROGRESS, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK,
+    SOCK_STREAM, TCP_NODELAY, close, connect, errno, iovec, setsockopt, sockaddr, socket,
 )
 
 cdef enum:
     READS_PER_TURN = 8                 # full buffers taken from one connection before others have their turn
 
 
-# -- connecting ---------------------------------------------------------------------------------------------------------
+# -- connecting -------------------------------------------------------------------------------------------------------
 
 cdef int client_connect(Worker *worker, Attempt *attempt) noexcept nogil:
     """0 while under way, -1 when it failed at once."""
@@ -149,7 +150,7 @@ cdef void client_timeout(Conn *conn, uint64_t now) noexcept nogil:
         client_close(upstream)
 
 
-# -- sending ------------------------------------------------------------------------------------------------------------
+# -- sending ----------------------------------------------------------------------------------------------------------
 
 cdef inline void add_piece(iovec *pieces, uint32_t *count, const char *data, size_t length) noexcept nogil:
     if length == 0:
@@ -260,7 +261,7 @@ cdef void client_drained(Conn *conn) noexcept nogil:
     attempt_pump(x)
 
 
-# -- receiving ----------------------------------------------------------------------------------------------------------
+# -- receiving --------------------------------------------------------------------------------------------------------
 
 cdef void client_input(Conn *conn) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>conn
@@ -426,7 +427,9 @@ cdef bint client_pass_on(
     return not flags & SEND_END
 
 
-cdef void client_complete(Upstream *upstream, Exchange *x, uint32_t flags, const char *data, size_t length) noexcept nogil:
+cdef void client_complete(
+    Upstream *upstream, Exchange *x, uint32_t flags, const char *data, size_t length
+) noexcept nogil:
     """The last piece: the connection leaves the exchange, the client gets its bytes, the pool gets the connection."""
     cdef Attempt *attempt = &x.attempt
     cdef Conn *conn = &upstream.conn
@@ -488,10 +491,10 @@ cdef void client_body(Upstream *upstream) noexcept nogil:
     cdef const char *data
     cdef size_t length
     cdef int result
-    cdef int reads
+    cdef int _reads
     if unlikely(x.flags & X_TUNNEL_DOWN_DONE):
         return
-    for reads in range(READS_PER_TURN):
+    for _reads in range(READS_PER_TURN):
         if client_splices(upstream, x):
             client_splice(upstream, x)
             return

@@ -8,7 +8,7 @@ from tulle._fast.base.shared cimport FLAG_DPE, FLAG_NR, FLAG_UH, FLAG_UO, LIMIT_
 from tulle._fast.base.slab cimport slab_get
 from tulle._fast.base.timer cimport timer_init
 from tulle._fast.base.types cimport likely, unlikely
-from tulle._fast.flow.attempt cimport attempt_pump, attempt_start, exchange_arm, exchange_timeout
+from tulle._fast.flow.attempt cimport attempt_start, exchange_timeout
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport request_id_choose
 from tulle._fast.flow.reply cimport reply_error, reply_fixed, reply_redirect
@@ -22,8 +22,8 @@ from tulle._fast.http.message cimport (
     FRAMING_LENGTH, FRAMING_NONE, MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE, METHOD_CONNECT, message_at,
 )
 from tulle._fast.policy.image cimport (
-    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_REDIRECT, BackendEntry, ClusterEntry, Image, RouteEntry,
-    TableEntry, image_at, image_cluster,
+    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_REDIRECT, BackendEntry, ClusterEntry, Image,
+    RouteEntry, TableEntry, image_at, image_cluster,
 )
 from tulle._fast.policy.limits cimport limit_acquire
 from tulle._fast.policy.path cimport PATH_AS_IS, PATH_REFUSED, path_normalise
@@ -52,7 +52,8 @@ cdef const ListenerEntry *listener_find(Worker *worker, uint32_t listener_id, Ta
 
 
 cdef Exchange *exchange_new(
-    Worker *worker, void *server, const ServerOps *ops, uint32_t listener_id, Message *message, Buf *buf, uint64_t started
+    Worker *worker, void *server, const ServerOps *ops, uint32_t listener_id, Message *message, Buf *buf,
+    uint64_t started
 ) noexcept nogil:
     cdef Exchange *x = <Exchange *>slab_get(&worker.exchanges_slab)
     cdef Table *table
@@ -90,7 +91,7 @@ cdef void exchange_refuse(Exchange *x, uint16_t status, int flag, const char *de
     reply_error(x, status, flag, detail)
 
 
-# -- routing ------------------------------------------------------------------------------------------------------------
+# -- routing ----------------------------------------------------------------------------------------------------------
 
 cdef uint32_t without_port(const char *authority, uint32_t length) noexcept nogil:
     cdef uint32_t index = length
@@ -138,6 +139,7 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     cdef Message *message = x.request
     cdef RouteQuery query
     cdef RouteMatch found
+    cdef const TableEntry *table
     cdef const RouteEntry *route
     if unlikely(x.listener == NULL):
         exchange_refuse(x, 503, FLAG_UH, b"this listener is no longer configured")
@@ -146,7 +148,10 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     if unlikely(not path_prepare(x)):
         exchange_refuse(x, 400, FLAG_DPE, b"the path is malformed, or has an escape that this listener refuses")
         return
-    if unlikely(x.listener.max_body != 0) and message.framing == FRAMING_LENGTH and message.content_length > x.listener.max_body:
+    if (
+        unlikely(x.listener.max_body != 0) and message.framing == FRAMING_LENGTH
+        and message.content_length > x.listener.max_body
+    ):
         exchange_refuse(x, 413, FLAG_DPE, b"the request body is larger than this listener allows")
         return
     query.host = message_at(message, message.authority)
@@ -156,7 +161,8 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     query.query = message_at(message, message.query)
     query.query_length = message.query_length
     query.message = message
-    found = route_match(x.table.image, <const TableEntry *>image_at(x.table.image, x.listener.table), &query, NULL, NULL)
+    table = <const TableEntry *>image_at(x.table.image, x.listener.table)
+    found = route_match(x.table.image, table, &query, NULL, NULL)
     if unlikely(found.route == NULL):
         reply_error(x, 404, FLAG_NR, NULL)
         return
@@ -224,7 +230,7 @@ cdef void exchange_forward(Exchange *x) noexcept nogil:
     attempt_start(x)
 
 
-# -- from the server side -----------------------------------------------------------------------------------------------
+# -- from the server side ---------------------------------------------------------------------------------------------
 
 cdef void exchange_server_drained(Exchange *x) noexcept nogil:
     x.flags &= ~<uint32_t>X_SERVER_BLOCKED

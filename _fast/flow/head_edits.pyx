@@ -7,14 +7,14 @@ from tulle._fast.base.types cimport likely, uint8_t, uint16_t, uint64_t
 from tulle._fast.flow.types cimport EXTRAS_MAX, X_UPGRADE
 from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport (
-    FIELD_DROP, FIELD_HOST, FIELD_ID_COUNT, FIELD_OTHER, FIELD_UPGRADE, FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_HOST,
-    FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID, MESSAGE_TE_TRAILERS, TARGET_ABSOLUTE, TARGET_ASTERISK, TARGET_AUTHORITY,
-    TARGET_ORIGIN, Field, Message, message_at, message_field,
+    FIELD_DROP, FIELD_HOST, FIELD_OTHER, FIELD_UPGRADE, FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_HOST,
+    FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID, MESSAGE_TE_TRAILERS, TARGET_ABSOLUTE, TARGET_ASTERISK,
+    TARGET_AUTHORITY, TARGET_ORIGIN, Field, Message, message_at, message_field,
 )
 from tulle._fast.http.octet cimport octet_lower
 from tulle._fast.policy.image cimport (
     FIELD_EDIT_ADD, FIELD_EDIT_REMOVE, LISTENER_ADD_FORWARDED_FOR, LISTENER_ADD_REQUEST_ID, LISTENER_ADD_VIA,
-    PATH_EDIT_FULL, PATH_EDIT_PREFIX, ROUTE_REWRITE_HOST, FieldEdit, Image, RouteEntry, Span, image_at, image_text,
+    PATH_EDIT_FULL, PATH_EDIT_PREFIX, ROUTE_REWRITE_HOST, FieldEdit, RouteEntry, Span, image_at, image_text,
 )
 
 cdef enum:
@@ -34,7 +34,7 @@ cdef void extra_add(
     count[0] += 1
 
 
-# -- dropping -----------------------------------------------------------------------------------------------------------
+# -- dropping ---------------------------------------------------------------------------------------------------------
 
 cdef bint same_name(const char *left, const char *right, uint32_t length) noexcept nogil:
     cdef uint32_t index
@@ -78,8 +78,8 @@ cdef void apply_edits(
 ) noexcept nogil:
     cdef const FieldEdit *edit = <const FieldEdit *>image_at(image, edits.offset)
     cdef const char *name
-    cdef uint32_t index
-    for index in range(edits.count):
+    cdef uint32_t _index
+    for _index in range(edits.count):
         name = image_text(image, edit.name)
         if edit.kind != FIELD_EDIT_ADD:
             drop_named(message, edit.id, name, edit.name.length)
@@ -89,7 +89,7 @@ cdef void apply_edits(
         edit += 1
 
 
-# -- the target ---------------------------------------------------------------------------------------------------------
+# -- the target -------------------------------------------------------------------------------------------------------
 
 cdef char *append(char *out, const char *data, uint32_t length) noexcept nogil:
     memcpy(out, data, length)
@@ -161,7 +161,7 @@ cdef char *target_room(Exchange *x, uint32_t length) noexcept nogil:
     return x.path_buf.data + x.path_buf.end
 
 
-# -- forwarding fields --------------------------------------------------------------------------------------------------
+# -- forwarding fields ------------------------------------------------------------------------------------------------
 
 cdef void request_id_choose(Exchange *x) noexcept nogil:
     cdef const char *digits = b"0123456789abcdef"
@@ -212,7 +212,7 @@ cdef void via_field(Exchange *x, const Message *message, uint32_t *count) noexce
         extra_add(x.worker, count, b"via", 3, image_text(x.table.image, x.listener.via), x.listener.via.length)
 
 
-# -- whole heads --------------------------------------------------------------------------------------------------------
+# -- whole heads ------------------------------------------------------------------------------------------------------
 
 cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
     cdef Worker *worker = x.worker

@@ -1,7 +1,7 @@
 """Listening sockets in a worker: shared with all other workers, accepted from in turn, spread evenly.
 
-Each socket is one for all workers, bound by the master and watched with EPOLLEXCLUSIVE. A worker that holds clearly more
-connections than the mean leaves the next ones to the others for a moment, and nudges one of them.
+Each socket is one for all workers, bound by the master and watched with EPOLLEXCLUSIVE. A worker that holds clearly
+more connections than the mean leaves the next ones to the others for a moment, and nudges one of them.
 """
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.flow.types cimport Worker

@@ -91,8 +91,8 @@ cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
     cdef sockaddr_storage address
     cdef socklen_t length
     cdef int fd, other
-    cdef int turn
-    for turn in range(ACCEPTS_PER_TURN):
+    cdef int _turn
+    for _turn in range(ACCEPTS_PER_TURN):
         other = less_busy_lane(worker)
         if unlikely(other >= 0):
             # The kernel woke this worker alone: the one that stands in for it has to be told
