@@ -5,16 +5,14 @@ from tulle._fast.http.octet cimport OCTET_DIGIT, OCTET_HEX, OCTET_HOST, octet_is
 
 cdef const uint8_t *authority_name(const uint8_t *position, const uint8_t *end) noexcept nogil:
     """Over a reg-name, of which an IPv4 address is one; NULL when a percent escape is broken."""
-    while position < end:
-        if octet_is(position[0], OCTET_HOST):
+    while True:
+        while position < end and octet_is(position[0], OCTET_HOST):
             position += 1
-        elif position[0] != c'%':
-            break
-        elif end - position < 3 or not octet_is(position[1], OCTET_HEX) or not octet_is(position[2], OCTET_HEX):
+        if position == end or position[0] != c'%':
+            return position
+        if end - position < 3 or not octet_is(position[1], OCTET_HEX) or not octet_is(position[2], OCTET_HEX):
             return NULL
-        else:
-            position += 3
-    return position
+        position += 3
 
 
 cdef bint authority_ipv4(const uint8_t *position, const uint8_t *end) noexcept nogil:

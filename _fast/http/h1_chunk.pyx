@@ -81,7 +81,7 @@ cdef int chunk_decode(
         decoder.remaining -= run
         if produced[0] == 0:
             start[0] = position
-        elif start[0] + produced[0] != position:
+        else:
             memmove(data + start[0] + produced[0], data + position, run)
         produced[0] += run
         position += run

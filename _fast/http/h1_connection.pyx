@@ -14,7 +14,7 @@ cdef struct Member:
     uint32_t length
 
 
-cdef const uint8_t *connection_member(
+cdef inline const uint8_t *connection_member(
     const uint8_t *position, const uint8_t *end, Member *member
 ) noexcept nogil:
     """The next member of a comma-separated list without the white space around it; answers where to go on."""
@@ -31,7 +31,7 @@ cdef const uint8_t *connection_member(
     return position + 1
 
 
-cdef bint connection_same(const uint8_t *one, const uint8_t *other, uint32_t length) noexcept nogil:
+cdef inline bint connection_same(const uint8_t *one, const uint8_t *other, uint32_t length) noexcept nogil:
     cdef uint32_t index
     for index in range(length):
         if octet_lower(one[index]) != octet_lower(other[index]):
@@ -39,7 +39,7 @@ cdef bint connection_same(const uint8_t *one, const uint8_t *other, uint32_t len
     return True
 
 
-cdef bint connection_is(const Member *member, const char *lower, uint32_t length) noexcept nogil:
+cdef inline bint connection_is(const Member *member, const char *lower, uint32_t length) noexcept nogil:
     return member.length == length and connection_same(member.text, <const uint8_t *>lower, length)
 
 
@@ -61,6 +61,9 @@ cdef int connection_options(Message *message, const Field *field, uint32_t *name
     cdef Member option
     cdef uint32_t index
     cdef int option_id
+    if field.value_length != 0 and field_id(<const char *>position, field.value_length) == FieldId.FIELD_KEEP_ALIVE:
+        named[0] |= field_bit(FieldId.FIELD_KEEP_ALIVE)     # by far the most frequent value
+        return Parse.PARSE_DONE
     while position < end:
         position = connection_member(position, end, &option)
         options[0] += 1
@@ -77,6 +80,8 @@ cdef int connection_options(Message *message, const Field *field, uint32_t *name
         option_id = field_id(<const char *>option.text, option.length)
         if option_id != FieldId.FIELD_OTHER:
             named[0] |= field_bit(option_id)
+            if field_bit(option_id) & (CONNECTION_HOP_FIELDS | ~message.known):
+                continue        # dropped already, or not there
         connection_drop_named(message, &option, option_id)
     return Parse.PARSE_DONE
 

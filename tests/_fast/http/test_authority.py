@@ -44,6 +44,8 @@ def expected(text: bytes, port_required: bool = False) -> bool:
         b"[fe80::ABCD:ef01]",
         b"[::ffff:192.0.2.255]",
         b"[1:2:3:4:5:6:0.0.0.0]",
+        b"[1:2:3::5:0.0.0.0]",
+        b"[1:2:3:4::6:0.0.0.0]",
     ],
 )
 def test_valid(text: bytes) -> None:
@@ -93,6 +95,7 @@ def test_valid(text: bytes) -> None:
         b"[::1.2.3.4.5]",
         b"[::1.2.3.4:5]",
         b"[1:2:3:4:5:6:7:1.2.3.4]",
+        b"[1:2:3:4:5::6:1.2.3.4]",
         b"[fe80::1%25eth0]",
         b"[v1.x]",
         b"[a]",

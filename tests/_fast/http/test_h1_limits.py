@@ -13,6 +13,8 @@ def test_head() -> None:
     assert request(DATA, limits=(len(DATA), 100, 10))["result"] == "done"
     for limit in (len(DATA) - 1, len(LINE) + 1, len(LINE), 3, 1):
         assert request(DATA, limits=(limit, 100, 10))["result"] == "head too large"
+        # no waiting for bytes that could not be taken
+        assert request(DATA[:limit], limits=(limit, 100, 10))["result"] == "head too large"
 
 
 def test_empty_line_before_counts_for_the_head_alone() -> None:

@@ -74,6 +74,7 @@ def test_bad_heads(line: bytes, error: str) -> None:
         ("GET", 204, b"Content-Length: 0\r\n", "none"),
         ("GET", 100, b"", "none"),
         ("GET", 103, b"Link: x\r\n", "none"),
+        ("GET", 199, b"", "none"),
         ("GET", 101, b"", "tunnel"),
         ("CONNECT", 200, b"", "tunnel"),
         ("CONNECT", 299, LENGTH, "tunnel"),

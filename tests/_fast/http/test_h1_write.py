@@ -28,6 +28,19 @@ def test_edits() -> None:
     )
 
 
+@pytest.mark.parametrize("verbatim", [True, False])
+def test_a_large_head_fits_into_its_bound(verbatim: bool) -> None:
+    target, value = b"/" + b"p" * 500, b"v" * 200
+    lines = b"x:\r\n" * 200
+    written = codec.write(
+        REQUEST, GET[:-2] + lines + b"\r\n", target, [(b"long", value)] * 16, verbatim=verbatim
+    )
+    fields = GET[19:-2] if verbatim else b"Host: a\r\nX-One: 1\r\nx-two: 2\r\n"
+    lines = lines if verbatim else b"x: \r\n" * 200
+    extras = b"long: %b\r\n" % value * 16
+    assert written == b"GET " + target + b" HTTP/1.1\r\n" + fields + lines + extras + b"\r\n"
+
+
 def test_an_empty_line_before_is_left_out_and_the_version_is_ours() -> None:
     assert codec.write(REQUEST, b"\r\nFOO * HTTP/1.0\r\n\r\n") is None
     assert codec.write(REQUEST, b"\r\nFOO /* HTTP/1.0\r\n\r\n") == b"FOO /* HTTP/1.1\r\n\r\n"
