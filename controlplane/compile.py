@@ -151,6 +151,12 @@ def compile_endpoints(table: bytes, previous: bytes, version: int, resolved: Res
     return EndpointsResult(encode_names(names), names.serial, sealed_memfd("tulle-endpoints", segment))
 
 
+def routes_image(table: RoutingTable) -> bytearray:
+    """The routes segment of a table by itself, with ids that mean nothing elsewhere: for `explain`."""
+    names = NameTable(serial=1)
+    return _routes_segment(table, names, names.listeners.assign(row.name for row in table.listeners), 1)
+
+
 def release_names(names: bytes, serial: int) -> bytes:
     """The name table after every worker has let go of what was compiled before `serial`."""
     decoded = decode_names(names)

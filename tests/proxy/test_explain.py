@@ -1,0 +1,139 @@
+"""What `tulle explain` prints."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from tulle.proxy.explain import parse_request, run_explain
+from tulle.proxy.failure import Failure
+
+CONFIG = """
+listeners:
+  - {name: raw, address: "127.0.0.1:1", protocol: tcp, backends: [{cluster: v1}]}
+  - {name: web, address: "127.0.0.1:8080", routes: main}
+  - {name: strict, address: "127.0.0.1:8081", routes: main, path: {slashes: refuse}}
+routes:
+  unused:
+    - {name: x, response: {}}
+  main:
+    - name: canary
+      hostnames: ["*.example.com"]
+      matches:
+        - {path: {prefix: /api}, method: POST}
+        - {path: {prefix: /api}, headers: {x-canary: {exact: "1"}}, query: {v: {regex: "[0-9]+"}}}
+      backends: [{cluster: v2, weight: 1}, {cluster: v1, weight: 3}]
+      timeouts: {request: 0s}
+      retries: {attempts: 2, on: [reset, "503"]}
+      rewrite: {hostname: inner, path: {replace_prefix: /v2}}
+      response_headers: {remove: [server]}
+    - name: stable
+      hostnames: ["*.example.com"]
+      matches: [{path: {prefix: /api}}]
+      backends: [{cluster: v1}]
+    - {name: other-host, hostnames: [other.org], matches: [{path: {prefix: /api}}], backends: [{cluster: v1}]}
+    - name: moved
+      matches: [{path: {prefix: /old}}]
+      redirect: {scheme: https, port: 8443, path: {replace_prefix: /}, status: 308}
+clusters:
+  v1: {endpoints: [{address: "127.0.0.1:9001"}, {address: "v1.internal:80"}]}
+  v2: {load_balancer: least_request}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "tulle.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def explain(
+    config: Path, method: str, url: str, *headers: str, listener: str | None = None
+) -> tuple[int, list[str]]:
+    out = io.StringIO()
+    status = run_explain(config, method, url, headers, listener, out)
+    return status, out.getvalue().splitlines()
+
+
+def test_a_route_that_forwards(config: Path) -> None:
+    status, lines = explain(config, "GET", "http://a.example.com:8080/x/../api//y?v=7", "X-Canary: 1")
+    assert status == 0
+    assert lines == [
+        "request   GET /x/../api//y for a.example.com, on the listener web",
+        "path      /api/y, the normal form",
+        "route     canary (routes.main[0])",
+        "because   prefix /api, header x-canary = '1', query v ~ '[0-9]+'; for *.example.com",
+        "cluster   v2: 25 %, least_request over no endpoints",
+        "cluster   v1: 75 %, round_robin over 127.0.0.1:9001, v1.internal:80",
+        "rewrite   /v2/y for inner",
+        "timeouts  idle 5m",
+        "retries   2 after reset, 503; pauses up to 25ms, doubling to 250ms",
+        "headers   of the response: remove server",
+        "not by",
+        "          stable (prefix /api): would take it, but comes later in the order of precedence",
+        "          other-host (prefix /api): only for other.org",
+        "          moved (prefix /old): the path differs",
+    ]
+
+
+def test_what_a_near_miss_lacks(config: Path) -> None:
+    _, lines = explain(config, "GET", "http://a.example.com/api?v=x", "x-canary: 1")
+    assert "route     stable (routes.main[1])" in lines
+    assert "          canary (prefix /api, method POST): the method differs" in lines
+
+
+def test_a_redirect(config: Path) -> None:
+    status, lines = explain(config, "GET", "/old/a", "host: any")
+    assert status == 0
+    assert "answer    308, a redirect to https://<host>:8443/a" in lines
+
+
+def test_no_route(config: Path) -> None:
+    status, lines = explain(config, "GET", "nowhere.org/api")
+    assert status == 1
+    assert lines[:2] == [
+        "request   GET /api for nowhere.org, on the listener web",
+        "answer    404: no route takes it (NR)",
+    ]
+    assert "          other-host (prefix /api): only for other.org" in lines
+
+
+def test_a_path_that_is_refused(config: Path) -> None:
+    status, lines = explain(config, "GET", "/a//b", listener="strict")
+    assert status == 1
+    assert lines[1].startswith("answer    400:")
+    assert explain(config, "GET", "/old//b", listener="web")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("listener", "headers", "reason"),
+    [("nope", [], "raw, web, strict"), (None, ["nonsense"], "name: value")],
+)
+def test_what_cannot_be_explained(
+    config: Path, listener: str | None, headers: list[str], reason: str
+) -> None:
+    with pytest.raises(Failure, match=reason):
+        run_explain(config, "GET", "/", headers, listener, io.StringIO())
+
+
+def test_a_config_with_errors(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"workers": 0}')
+    with pytest.raises(Failure, match=r"a\.json:1: workers"):
+        run_explain(path, "GET", "/")
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "path", "query"),
+    [
+        ("http://a.com:80/b?c=d", b"a.com", b"/b", b"c=d"),
+        ("a.com/b", b"a.com", b"/b", b""),
+        ("//a.com", b"a.com", b"/", b""),
+        ("/b//c%2F?x=/y", b"", b"/b//c%2F", b"x=/y"),
+        ("http://[::1]:80/ä", b"[::1]", b"/%C3%A4", b""),
+        ("http://[::1]/", b"[::1]", b"/", b""),
+    ],
+)
+def test_requests_from_what_was_typed(url: str, host: bytes, path: bytes, query: bytes) -> None:
+    assert parse_request("GET", url, [])[1:4] == (host, path, query)
