@@ -1,69 +1,71 @@
-"""What only the sidecar knows: how often it has tried again, read from its admin address."""
+"""What only the sidecar knows, asked of its admin address: how often it tried again, and its memory."""
 
 import asyncio
+import json
 from collections import deque
-
-from prometheus_client.parser import text_string_to_metric_families
+from typing import Any, NamedTuple
 
 from tulle.proxy.demo.client import Client
 from tulle.proxy.demo.figures import WINDOW
 
-PATIENCE = 1.0  # seconds
-PAUSE = 0.5  # seconds between two readings
-PATH = "/stats/prometheus"
-RETRIES = "tulle_retries_total"
+PATIENCE = 1.0  # seconds that an answer may take
+PAUSE = 1.0  # seconds between two readings
 
 
-class Retries:
-    """The retries of one cluster. `total` is None until the sidecar has said it."""
+class Reading(NamedTuple):
+    """`at`: time of the loop; `retries`: sum since the sidecar began; `memory`: bytes (PSS) of all of it."""
+
+    at: float
+    retries: int
+    memory: int
+
+
+class Counters:
+    """Readings of the last seconds, about one cluster; none until the sidecar has answered."""
 
     def __init__(self, address: tuple[str, int], cluster: str) -> None:
         self.host, self.port = address
         self.cluster = cluster
-        self.readings: deque[tuple[float, float]] = deque()  # (time of the loop, sum)
+        self.readings: deque[Reading] = deque()
 
     @property
-    def total(self) -> float | None:
-        return self.readings[-1][1] if self.readings else None
+    def last(self) -> Reading | None:
+        return self.readings[-1] if self.readings else None
 
-    def rate(self) -> float | None:
-        """A second, over the last readings; None while there are not two."""
+    def retry_rate(self) -> float | None:
+        """Retries a second; None while there are not two readings."""
         if len(self.readings) < 2:
             return None
-        (first, before), (last, now) = self.readings[0], self.readings[-1]
-        return (now - before) / (last - first)
+        first, last = self.readings[0], self.readings[-1]
+        return (last.retries - first.retries) / (last.at - first.at)
 
     async def run(self) -> None:
         """Read again and again, until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            found = await self._read()
-            now = loop.time()
-            if found is not None:
-                self.readings.append((now, found))
-            while len(self.readings) > 2 and self.readings[0][0] < now - WINDOW:
-                self.readings.popleft()
+            await self.read()
             await asyncio.sleep(PAUSE)
 
-    async def _read(self) -> float | None:
+    async def read(self) -> None:
+        """One more reading, if the sidecar answers in time."""
         client = None
         try:
             async with asyncio.timeout(PATIENCE):
                 client = await Client.connect(self.host, self.port)
-                answer = await client.get(f"{self.host}:{self.port}", PATH)
-            return sum_of(answer.body.decode(), RETRIES, self.cluster) if answer.status == 200 else None
-        except (OSError, ValueError, TimeoutError):
-            return None
+                clusters = await self._page(client, "/clusters")
+                memory = await self._page(client, "/memory")
+            now = asyncio.get_running_loop().time()
+            self.readings.append(Reading(now, clusters[self.cluster]["retries"], memory["Pss"]))
+            while self.readings[0].at < now - WINDOW:
+                self.readings.popleft()
+        except (OSError, ValueError, KeyError, TimeoutError):
+            pass  # what is not known is not shown
         finally:
             if client:
                 client.close()
 
-
-def sum_of(text: str, name: str, cluster: str) -> float:
-    """Of all samples of a metric with this cluster. ValueError when the text is not Prometheus's format."""
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name and sample.labels.get("cluster") == cluster
-    )
+    async def _page(self, client: Client, path: str) -> dict[str, Any]:
+        answer = await client.get(f"{self.host}:{self.port}", f"{path}?format=json")
+        found = json.loads(answer.body)
+        if answer.status != 200 or not isinstance(found, dict):
+            raise ValueError(f"{path} is not to be had")
+        return found

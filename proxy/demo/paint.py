@@ -14,7 +14,7 @@ class Style(Enum):
     OLD = "34"
     NEW = "32"
     AREA = "32;44"  # the new version's colour on the old one's
-    BAD = "31;1"
+    BAD = "31"
     WARM = "33"
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tulle.proxy.demo import mesh
 from tulle.proxy.demo.canary import SHARES, Canary
-from tulle.proxy.demo.counters import Retries
+from tulle.proxy.demo.counters import Counters
 from tulle.proxy.demo.figures import Figures
 from tulle.proxy.demo.guide import opening
 from tulle.proxy.demo.load import Load
@@ -68,8 +68,8 @@ class Demo:
             Load(web, "/reports", options.rate * REPORTS_SHARE, reports.record),
         ]
         self.canary = Canary(sidecar, file, addresses, options.step)
-        self.retries = Retries(_endpoint(addresses.admin), mesh.REPORTS)
-        self.view = View(shop, reports, self.retries, self.canary, self.terminal.unicode)
+        self.counters = Counters(_endpoint(addresses.admin), mesh.REPORTS)
+        self.view = View(shop, reports, self.counters, self.canary, self.terminal.unicode)
 
     @classmethod
     async def start(cls, options: Options, folder: Path, stack: AsyncExitStack) -> "Demo":
@@ -100,7 +100,7 @@ class Demo:
         self.sidecar.on_line = self._sidecar_said
         background = [
             asyncio.create_task(work)
-            for work in (*(load.run() for load in self.loads), self.retries.run(), self._show())
+            for work in (*(load.run() for load in self.loads), self.counters.run(), self._show())
         ]
         ends = [
             asyncio.create_task(end)

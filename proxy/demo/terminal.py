@@ -43,6 +43,7 @@ class Terminal:
 
     def close(self) -> None:
         """Leave the last drawing where it is and give the cursor back."""
+        self.drawn = 0
         if self.live:
             self._write([SHOW_CURSOR])
 

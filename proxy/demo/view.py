@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from tulle.proxy.demo import mesh
 from tulle.proxy.demo.canary import SHARES, Canary
-from tulle.proxy.demo.counters import Retries
+from tulle.proxy.demo.counters import Counters
 from tulle.proxy.demo.figures import WINDOW, Figures, Recent
 from tulle.proxy.demo.paint import Line, Span, Style
 
 COLUMNS = 60  # seconds that the chart goes back
 ROWS = 4
+FEWEST = 0.25  # seconds that a share is taken over, however short ago the split has changed
 LABEL = 13  # columns before the chart
 BLOCKS = " ▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = "   ..::##"
@@ -31,11 +32,11 @@ class View:
     """What there is to see. Times are those of the event loop's clock."""
 
     def __init__(
-        self, shop: Figures, reports: Figures, retries: Retries, canary: Canary, unicode: bool
+        self, shop: Figures, reports: Figures, counters: Counters, canary: Canary, unicode: bool
     ) -> None:
         self.shop = shop
         self.reports = reports
-        self.retries = retries
+        self.counters = counters
         self.canary = canary
         self.began = shop.began
         self.history: deque[Second] = deque(maxlen=COLUMNS)
@@ -54,7 +55,7 @@ class View:
     def share(self, now: float) -> int:
         """Per cent of the answers that come from the new version, as the split is now."""
         since = now - self.canary.changes[-1].at if self.canary.changes else WINDOW
-        return round(100 * self.shop.recent(now, min(max(since, 1.0), WINDOW)).share(mesh.NEW))
+        return round(100 * self.shop.recent(now, min(max(since, FEWEST), WINDOW)).share(mesh.NEW))
 
     # -- redrawn in place ------------------------------------------------------------------------------------
 
@@ -71,7 +72,7 @@ class View:
             _summary(" reports", reports, self.reports),
             self._troubles(reports),
             [],
-            [Span(f" {clock(now - self.began)}", Style.STRONG), Span("  Ctrl-C to leave", Style.FAINT)],
+            self._footer(now),
         ]
 
     def _chart(self, share: int) -> Iterator[Line]:
@@ -108,12 +109,24 @@ class View:
         return f"next: {split(FOLLOWING[self.canary.share])} in {math.ceil(left)} s"
 
     def _troubles(self, reports: Recent) -> Line:
-        rate = self.retries.rate()
+        rate = self.counters.retry_rate()
         return [
             Span(" " * LABEL),
             Span(f"retries {per_second(rate)}   ", Style.WARM),
             Span(f"breaker overflow {per_second(reports.turned_away)}   ", Style.WARM),
             Span(f"errors {per_second(reports.failed)}", Style.BAD if reports.failed else Style.PLAIN),
+        ]
+
+    def _footer(self, now: float) -> Line:
+        last = self.counters.last
+        memory = (
+            f"the sidecar has {last.memory / 1e6:.1f} MB of memory, {mesh.WORKERS} workers included"
+            if last
+            else ""
+        )
+        return [
+            Span(f" {clock(now - self.began)}".ljust(LABEL), Style.STRONG),
+            Span(f"{memory + '   ' if memory else ''}Ctrl-C to leave", Style.FAINT),
         ]
 
     # -- line by line ----------------------------------------------------------------------------------------
@@ -126,7 +139,7 @@ class View:
             took = f"served by every worker after {change.took * 1000:.0f} ms"
             yield [Span(f"{clock(now - self.began)} reloaded: {split(change.share)} (v1/v2), {took}")]
         shop, reports = self.shop.recent(now), self.reports.recent(now)
-        retries = self.retries.rate()
+        retries = self.counters.retry_rate()
         share = self.share(now)
         yield [
             Span(
@@ -153,8 +166,8 @@ class View:
             f"{reports.turned_away:,} turned away by the circuit breaker",
             count(reports.failed, "error"),
         ]
-        if self.retries.total is not None:
-            parts.insert(0, count(round(self.retries.total), "retry", "retries"))
+        if self.counters.last:
+            parts.insert(0, count(self.counters.last.retries, "retry", "retries"))
         return [*lines, [Span(f"{reports.total:,} to the reports: {', '.join(parts)}.")]]
 
 

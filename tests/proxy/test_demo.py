@@ -1,5 +1,8 @@
 """The demo as people run it, and the parts of it that can go wrong unseen."""
 
+import asyncio
+import contextlib
+import json
 import os
 import pty
 import re
@@ -11,12 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tulle.controlplane.load import load_config
 from tulle.proxy.demo import mesh, processes
-from tulle.proxy.demo.counters import sum_of
+from tulle.proxy.demo.counters import Counters
 from tulle.proxy.demo.figures import Figures, Sample, quantile
 from tulle.proxy.demo.paint import Span, Style, paint
 
@@ -50,7 +54,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield start
     for demo in begun:
         for pid in session_members(demo.pid):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         demo.communicate()
 
 
@@ -92,6 +97,9 @@ def test_a_short_run_shows_every_step_and_leaves_nothing(start: Start, tmp_path:
     assert max(shares) > 90
     assert min(shares) < 35
     assert re.search(r"requests to the shop, [34] reloads while they flowed: 0 failed\.", output)
+    assert re.search(
+        r"to the reports: \d+ retr(y|ies), \d+ turned away by the circuit breaker, \d+ errors?\.", output
+    )
     assert all_gone(demo.pid)
     assert list(tmp_path.iterdir()) == []
 
@@ -109,6 +117,15 @@ def test_a_signal_ends_it_cleanly(start: Start, tmp_path: Path, number: signal.S
     assert "0 reloads while they flowed: 0 failed." in output
     assert all_gone(demo.pid)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_outlives_a_demo_that_is_killed(start: Start) -> None:
+    demo = start("--step", "0")
+    assert demo.stdout
+    while not SECONDS.fullmatch(demo.stdout.readline().rstrip()):
+        pass
+    demo.kill()
+    assert all_gone(demo.pid)
 
 
 def test_a_terminal_is_drawn_on_in_place_and_without_colours_when_asked(tmp_path: Path) -> None:
@@ -154,18 +171,18 @@ def test_the_commands_that_it_prints_work(start: Start, program: Callable[[str],
         if SECONDS.fullmatch(line.rstrip()):
             break
     assert len(commands) == 6
-    answers = [
+    split, canary, reports, moved, alive, metrics = [
         subprocess.run(
             [curl, "-sS", "-m", "10", *words[1:]], capture_output=True, text=True, check=True
         ).stdout
-        for words in commands[:5]
+        for words in commands
     ]
-    split, canary, reports, moved, alive = answers
     assert split in ("this is shop-v1\n", "this is shop-v2\n")
     assert canary == "this is shop-v2\n"
     assert reports.startswith(("HTTP/1.1 200 OK", "HTTP/1.1 503 "))
     assert moved.startswith("HTTP/1.1 301 ")
     assert alive == "yes"
+    assert 'tulle_retries_total{cluster="reports"' in metrics
 
 
 def test_a_port_in_use_is_told_and_everything_is_taken_down(start: Start, tmp_path: Path) -> None:
@@ -230,20 +247,36 @@ def test_quantile_takes_the_nearest_rank() -> None:
     assert (quantile(ordered, 0.5), quantile(ordered, 0.99), quantile([], 0.5)) == (51.0, 100.0, 0.0)
 
 
-def test_retries_are_summed_over_outcomes_of_one_cluster() -> None:
-    text = """\
-# HELP tulle_retries_total Retries.
-# TYPE tulle_retries_total counter
-tulle_retries_total{cluster="reports",outcome="sent"} 5
-tulle_retries_total{cluster="reports",outcome="limited"} 2
-tulle_retries_total{cluster="shop-v1",outcome="sent"} 11
-"""
-    assert sum_of(text, "tulle_retries_total", "reports") == 7
-    with pytest.raises(ValueError):
-        sum_of("tulle_retries_total{cluster=", "tulle_retries_total", "reports")
+def test_counters_are_read_from_the_admin_pages() -> None:
+    pages: dict[str, dict[str, Any]] = {
+        "/clusters?format=json": {"reports": {"retries": 7}, "shop-v1": {"retries": 11}},
+        "/memory?format=json": {"Pss": 12_345_678, "processes": {}},
+    }
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                body = json.dumps(pages[request.split()[1].decode()]).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        writer.close()
+
+    async def read() -> Counters:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            counters = Counters(server.sockets[0].getsockname()[:2], "reports")
+            await counters.read()
+            pages["/clusters?format=json"]["reports"]["retries"] = 9
+            await counters.read()
+        await counters.read()  # nobody listens any more: nothing is added
+        return counters
+
+    counters = asyncio.run(read())
+    assert [reading.retries for reading in counters.readings] == [7, 9]
+    assert counters.last is not None
+    assert counters.last.memory == 12_345_678
+    assert counters.retry_rate() == 2 / (counters.readings[1].at - counters.readings[0].at)
 
 
 def test_painting_cuts_at_the_width_and_colours_only_when_wanted() -> None:
     line = [Span("abc", Style.BAD), Span("def"), Span("ghi", Style.OLD)]
     assert paint(line, 5, colours=False) == "abcde"
-    assert paint(line, 5, colours=True) == "\x1b[31;1mabc\x1b[0mde"
+    assert paint(line, 5, colours=True) == "\x1b[31mabc\x1b[0mde"
