@@ -16,6 +16,8 @@ class Peer(ABC):
     name: ClassVar[str]
     routes: ClassVar[bool] = True
     """It looks at paths, and so can take part where there are routes."""
+    access_log: ClassVar[str] = "access.log"
+    """The file in its folder that has one line a request, when that is asked for."""
     beside_load: ClassVar[bool] = False
     """It runs where the load runs, for it is no proxy."""
 

@@ -11,6 +11,7 @@ from bench.process import Running
 
 class Haproxy(Peer):
     name = "haproxy"
+    access_log = "haproxy.log"  # it logs to its stdout
 
     def missing(self) -> str | None:
         return None if self._binary() else "it is not installed: apt-get install haproxy"
