@@ -14,4 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         handle = spawner.start()  # before anything else is imported: what is in memory now, every worker has
     from tulle.proxy import commands
 
-    return commands.run(words, handle)
+    try:
+        return commands.run(words, handle)
+    finally:
+        if handle:
+            handle.end()

@@ -1,23 +1,67 @@
-"""The commands and their options."""
+"""The commands and their options. What a command does is imported when it runs."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+import tulle
 from tulle.proxy.demo import command as demo
 from tulle.proxy.failure import Failure
 from tulle.proxy.messages import complain
 from tulle.proxy.spawner import Handle
 
+DESCRIPTION = "Tulle is a service mesh: a sidecar proxy beside every service."
+EPILOG = """\
+First steps:
+  tulle demo                                              see a small mesh at work
+  tulle proxy --listen 127.0.0.1:8080 --to 127.0.0.1:9001   a sidecar without a file
+  tulle check tulle.yaml                                  what is wrong with a configuration
+  tulle proxy -c tulle.yaml --pid-file tulle.pid          a sidecar
+  tulle reload --pid-file tulle.pid                       have it take the changed file
+
+`tulle COMMAND --help` tells more. Exit status: 0 done, 1 refused or failed, 2 wrong usage."""
+
+PROXY = """\
+Run a sidecar in the foreground. It takes connections once it says "ready" on stderr; the configuration is
+YAML, TOML or JSON by the file's ending. Every error of a bad one is said at once."""
+PROXY_EPILOG = """\
+Signals: HUP takes the changed file, whole or not at all; TERM and INT finish what there is and leave, at the
+latest after drain_timeout, a second one leaves at once; USR1 opens the access log anew; USR2 replaces the
+running program without dropping a connection.
+
+Examples:
+  tulle proxy -c tulle.yaml
+  tulle proxy -c tulle.yaml --workers 2 --pid-file /run/tulle.pid
+  tulle proxy --listen 127.0.0.1:8080 --to 127.0.0.1:9001 --to 127.0.0.1:9002"""
+
+RELOAD = """\
+Have a running proxy take its changed file, wait, and say the new version, or every reason why it was refused;
+the old configuration serves on then."""
+RELOAD_EPILOG = """\
+Examples:
+  tulle reload --pid-file /run/tulle.pid
+  tulle reload --pid 4711"""
+
+CHECK = """\
+Validate a configuration: every error with its place and what would be right. Nothing is started."""
+CHECK_EPILOG = """\
+Example:
+  tulle check tulle.yaml && tulle reload --pid-file /run/tulle.pid"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message}; see `{self.prog} --help`")
+        raise SystemExit(2)
+
 
 def run(words: Sequence[str], spawner: Handle | None) -> int:
-    """Run the command that these words are; the exit status.
-
-    `spawner` is for `proxy`.
-    """
-    parser = make_parser()
-    options = parser.parse_args(words)
+    """Run the command that these words are; the exit status. `spawner` is for `proxy`."""
+    options = make_parser().parse_args(words)
     try:
         return int(options.run(options, spawner))
     except Failure as failure:
@@ -29,25 +73,103 @@ def run(words: Sequence[str], spawner: Handle | None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tulle", description="A sidecar proxy of a service mesh.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    proxy = commands.add_parser("proxy", help="run a sidecar in the foreground")
-    proxy.add_argument("-c", "--config", metavar="FILE", help="the configuration, YAML, TOML or JSON")
-    proxy.add_argument("--listen", metavar="ADDRESS")
-    proxy.add_argument("--to", metavar="ADDRESS", action="append", default=[])
-    proxy.add_argument("--workers", type=int, metavar="N")
-    proxy.add_argument("--pid-file", type=Path, metavar="FILE")
-    proxy.set_defaults(run=run_proxy, parser=proxy)
+    parser = Parser(
+        prog="tulle",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tulle {tulle.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    _add_proxy(_command(commands, "proxy", "run a sidecar in the foreground", PROXY, PROXY_EPILOG))
+    _add_check(_command(commands, "check", "validate a configuration", CHECK, CHECK_EPILOG))
+    _add_reload(_command(commands, "reload", "have a sidecar take its changed file", RELOAD, RELOAD_EPILOG))
     demo.add_parser(commands)
     return parser
 
 
-def run_proxy(options: argparse.Namespace, spawner: Handle) -> int:
+def _command(
+    commands: "argparse._SubParsersAction[Parser]", name: str, about: str, description: str, epilog: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=about,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_proxy(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what to run, one of").add_mutually_exclusive_group(required=True)
+    what.add_argument("-c", "--config", metavar="FILE", help="the configuration")
+    what.add_argument("--listen", metavar="ADDRESS", help="without a file: take connections at HOST:PORT")
+    parser.add_argument(
+        "--to",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="and pass requests on to there; may be repeated",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="instead of the configuration's; default: the CPUs it may use",
+    )
+    parser.add_argument(
+        "--pid-file",
+        type=Path,
+        metavar="FILE",
+        help="written when the proxy is ready, removed when it leaves",
+    )
+    parser.set_defaults(run=_run_proxy, parser=parser)
+
+
+def _run_proxy(options: argparse.Namespace, spawner: Handle) -> int:
     from tulle.proxy import start
 
-    if (options.config is None) == (options.listen is None):
-        options.parser.error("give a configuration with -c FILE, or --listen ADDRESS and --to ADDRESS")
     if bool(options.listen) != bool(options.to):
         options.parser.error("--listen and --to go together")
     source = {"file": options.config} if options.config else {"listen": options.listen, "to": options.to}
-    return start.run(spawner, start.Options(source, options.workers, options.pid_file, tuple(sys.argv)))
+    return start.run(spawner, start.Options(source, options.workers, options.pid_file, tuple(sys.argv[1:])))
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="YAML, TOML or JSON, by its ending")
+    parser.set_defaults(run=_run_check)
+
+
+def _run_check(options: argparse.Namespace, spawner: None) -> int:
+    from tulle.controlplane.check import run_check
+
+    return run_check(options.file)
+
+
+def _add_reload(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--pid-file", type=Path, metavar="FILE", help="the PID file of the proxy")
+    which.add_argument("--pid", type=_count, metavar="N", help="its PID")
+    parser.add_argument(
+        "--runtime-dir",
+        type=Path,
+        metavar="DIR",
+        help="where its control socket is, if its configuration says so",
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="how long to wait (default 60)"
+    )
+    parser.set_defaults(run=_run_reload)
+
+
+def _run_reload(options: argparse.Namespace, spawner: None) -> int:
+    from tulle.proxy import reload_command
+
+    return reload_command.run(options.pid_file, options.pid, options.runtime_dir, options.timeout)
+
+
+def _count(text: str) -> int:
+    """A number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)

@@ -43,6 +43,12 @@ class Handle:
         self.pid = pid
         self.orders = orders
 
+    def end(self) -> None:
+        """Have the spawner leave, and wait for that."""
+        self.orders.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
 
 def start() -> Handle:
     """Fork the spawner. Call it while this process has one thread and little in memory."""
