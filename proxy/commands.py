@@ -73,7 +73,7 @@ def run(words: Sequence[str], spawner: Handle | None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = Parser(
+    parser: argparse.ArgumentParser = Parser(
         prog="tulle",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -89,7 +89,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: "argparse._SubParsersAction[Parser]", name: str, about: str, description: str, epilog: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    description: str,
+    epilog: str,
 ) -> argparse.ArgumentParser:
     return commands.add_parser(
         name,

@@ -1,7 +1,6 @@
 """`tulle demo`: its options."""
 
 import argparse
-import socket
 
 DESCRIPTION = """\
 A whole small mesh on this machine, to try it out: a sidecar, behind it a shop in two versions and a service
@@ -51,7 +50,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, orders: socket.socket | None) -> int:
+def run(options: argparse.Namespace, spawner: object) -> int:
     from tulle.proxy.demo import show
 
     step = options.step
