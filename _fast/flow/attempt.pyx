@@ -15,7 +15,7 @@ from tulle._fast.flow.pool cimport POOL_FAILED, POOL_OVERFLOW, POOL_READY, pool_
 from tulle._fast.flow.replay cimport replay_keep, replay_next, replay_rewind
 from tulle._fast.flow.reply cimport reply_error
 from tulle._fast.flow.types cimport (
-    ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, BODY_END, BODY_ERROR, BODY_MORE, SEND_END, SEND_HEAD,
+    ATTEMPT_CONNECTING, ATTEMPT_NONE, ATTEMPT_RUNNING, ATTEMPT_WAITING, BODY_END, BODY_ERROR, BODY_MORE, SEND_END, SEND_HEAD,
     TRIED_HOSTS, X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HOLDS_RETRY, X_KEEP_ALIVE, X_RACED, X_REPLAYING,
     X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE,
     X_TUNNEL_UP_DONE, Host,
@@ -68,10 +68,11 @@ cdef void exchange_timeout(Timer *timer, uint64_t now) noexcept nogil:
         if x.attempt.state == ATTEMPT_WAITING:
             x.cluster.stats.pending_timeouts += 1
             exchange_give_up(x, FLAG_PT)
-        else:
+            return
+        if x.attempt.state != ATTEMPT_NONE:
             x.attempt.host.stats.timeouts += 1
             attempt_failed(&x.attempt, FLAG_UT)
-        return
+            return
     if x.idle_timeout != 0 and x.last_activity + x.idle_timeout <= now:
         exchange_give_up(x, FLAG_SI)
         return

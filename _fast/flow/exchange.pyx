@@ -213,6 +213,7 @@ cdef void exchange_forward(Exchange *x) noexcept nogil:
         reply_error(x, 503, FLAG_UH, b"no room for this cluster in shared memory")
         return
     x.cluster = cluster
+    cluster.exchanges += 1
     x.cluster_generation = cluster.generation
     x.cluster_name = cluster_entry.name
     if unlikely(not limit_acquire(

@@ -119,6 +119,8 @@ cdef void exchange_finish(Exchange *x, bint keep, bint cut) noexcept nogil:
         answered = x.answered_by
         x.answered_by = NULL
         host_unref(answered)
+    if likely(x.cluster != NULL):
+        x.cluster.exchanges -= 1
     if x.flags & X_TUNNEL:
         worker.lane.header.tunnels_active -= 1
     worker.lane.header.requests_active -= 1

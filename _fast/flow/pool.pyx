@@ -144,6 +144,7 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
     cdef Cluster *cluster = host.cluster
     cdef Worker *worker = cluster.worker
     cdef uint32_t maximum = cluster.config.max_connections
+    cdef Attempt *first
     cdef Upstream *upstream
     if likely(not fresh):
         upstream = idle_take(host, attempt.exchange.method, worker.loop.now)
@@ -174,17 +175,14 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
     if limit_oldest_lane(cluster.lines, worker.lanes) == <int>worker.lane_index and limit_acquire(
         cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum
     ):
-        attempt = attempt_of(cluster.waiters.next)
-        pool_leave_queue(attempt)
-        return connect_first(attempt)
+        first = attempt_of(cluster.waiters.next)
+        pool_leave_queue(first)
+        if first == attempt:
+            return connect_counted(attempt)
+        if connect_counted(first) != POOL_WAIT:
+            worker.hooks.attempt_failed(first, -1)
+        return POOL_WAIT
     wake_others(worker)
-    return POOL_WAIT
-
-
-cdef int connect_first(Attempt *attempt) noexcept nogil:
-    """Connect for the head of the queue, who need not be the caller of `pool_acquire`."""
-    if connect_counted(attempt) != POOL_WAIT:
-        attempt.host.cluster.worker.hooks.attempt_failed(attempt, -1)
     return POOL_WAIT
 
 

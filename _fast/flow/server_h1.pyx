@@ -19,6 +19,7 @@ from tulle._fast.flow.types cimport (
     PEER_TEXT, SEND_END, SEND_HEAD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_TUNNEL,
     Exchange, Table,
 )
+from tulle._fast.http.date cimport DATE_LENGTH, http_date
 from tulle._fast.http.h1_chunk cimport chunk_write_size
 from tulle._fast.http.h1_parse cimport (
     PARSE_DONE, PARSE_HEAD_TOO_LARGE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_request, parse_error_status,
@@ -426,6 +427,7 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
     cdef Message message
     cdef HeadEdits edits
     cdef char digits[24]
+    cdef char date[DATE_LENGTH]
     cdef iovec pieces[2]
     cdef uint32_t count = 0
     cdef int result
@@ -433,6 +435,8 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
     message.base = digits
     message.status = 0
     message.framing = FRAMING_NONE
+    http_date(date, (worker.loop.now + worker.wall_offset) // 1000000000)
+    extra_add(worker, &extras, b"date", 4, date, DATE_LENGTH)
     if status != 204 and status != 304:
         extra_add(worker, &extras, b"content-length", 14, digits, write_decimal(digits, length))
     add_connection_fields(server, x, &message, &extras)

@@ -87,6 +87,8 @@ cdef struct Cluster:
     Node waiters                       # Attempt.waiting, the oldest first
     uint32_t waiter_count
     uint32_t idle_count                # connections in the pools of its hosts
+    uint32_t exchanges                 # that point here
+    uint64_t seen_version              # newest table that was found to have it, by cluster_sweep
 
 cdef enum UpstreamState:
     UPSTREAM_CONNECTING = 0
@@ -330,6 +332,7 @@ cdef struct Worker:
     bint quitting
     uint64_t drain_deadline
     uint64_t reported_release
+    uint64_t swept_version             # table for which clusters were last looked through
     uint64_t wall_offset               # wall clock minus monotonic, refreshed now and then
     char hostname[65]
     char *scratch                      # a head on its way out, SCRATCH bytes; grows

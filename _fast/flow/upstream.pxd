@@ -13,3 +13,5 @@ cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept
 cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil
 cdef void host_ref(Host *host) noexcept nogil
 cdef void host_unref(Host *host) noexcept nogil
+# Lets go of clusters that the current table has no more, as far as nothing uses them; called now and then
+cdef void clusters_sweep(Worker *worker) noexcept nogil

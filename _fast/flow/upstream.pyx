@@ -3,7 +3,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from tulle._fast.base.idmap cimport idmap_find, idmap_place
-from tulle._fast.base.list cimport Node, list_append, list_init, list_remove
+from tulle._fast.base.list cimport Node, list_append, list_empty, list_init, list_remove
 from tulle._fast.base.random cimport random_next
 from tulle._fast.base.shared cimport ClusterStats, EndpointStats, lane_cluster, lane_endpoint, shared_cluster_lines
 from tulle._fast.base.types cimport likely
@@ -186,6 +186,64 @@ cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept
             if not cluster_take_endpoints(cluster, table.endpoints, listed):
                 return NULL
     return cluster
+
+
+cdef void clusters_mark(Worker *worker) noexcept nogil:
+    """Note for each cluster in use that the current table still has it."""
+    cdef Table *table = worker.table
+    cdef const ClusterEntry *entry
+    cdef Cluster *cluster
+    cdef uint32_t index
+    for index in range(table.image.clusters.count):
+        entry = image_cluster(table.image, index)
+        cluster = <Cluster *>idmap_find(&worker.clusters, entry.slot)
+        if cluster != NULL and cluster.generation == entry.generation:
+            cluster.seen_version = table.version
+
+
+cdef bint cluster_retire(Cluster *cluster) noexcept nogil:
+    """Close what is idle; free the cluster once no exchange and no host is left. False: not yet."""
+    cdef Worker *worker = cluster.worker
+    cdef void **place
+    cdef Node *node = cluster.all_hosts.next
+    cdef Host *host
+    cluster.endpoints_known = False
+    cluster.balancer.count = 0
+    while node != &cluster.all_hosts:
+        host = <Host *>node
+        node = node.next
+        host.index = -1
+        cluster_close_idle(host)
+        host_sweep(host)
+    if cluster.exchanges > 0 or not list_empty(&cluster.all_hosts):
+        return False
+    place = idmap_place(&worker.clusters, cluster.slot)
+    if place != NULL and place[0] == cluster:
+        place[0] = NULL
+    list_remove(&cluster.node)
+    free(cluster.balancer.hosts)
+    free(cluster.balancer.heap)
+    free(cluster.hosts)
+    free(cluster)
+    return True
+
+
+cdef void clusters_sweep(Worker *worker) noexcept nogil:
+    cdef Node *node = worker.all_clusters.next
+    cdef Cluster *cluster
+    cdef bint left = False
+    if worker.table == NULL or worker.swept_version == worker.table.version:
+        return
+    clusters_mark(worker)
+    while node != &worker.all_clusters:
+        cluster = <Cluster *>node
+        node = node.next
+        # One that an exchange under an older table still uses stays whole: the exchange may try again
+        if cluster.seen_version != worker.table.version:
+            if cluster.exchanges > 0 or not cluster_retire(cluster):
+                left = True
+    if not left:
+        worker.swept_version = worker.table.version
 
 
 cdef bint exchange_tried(const Exchange *x, const Host *host) noexcept nogil:

@@ -13,6 +13,7 @@ from tulle._fast.flow.client_h1 cimport client_install
 from tulle._fast.flow.control cimport CONTROL_DRAINED
 from tulle._fast.flow.server_h1 cimport server_install
 from tulle._fast.flow.types cimport MAX_LANES, Exchange, Server, Upstream, Worker
+from tulle._fast.flow.upstream cimport clusters_sweep
 from tulle._fast.flow.worker_control cimport worker_control_open, worker_control_report, worker_control_send
 from tulle._fast.http.message cimport Message
 from tulle._fast.net.loop cimport loop_init, loop_turn
@@ -85,6 +86,7 @@ cdef void worker_loop(Worker *worker) noexcept nogil:
         if worker.loop.now - checked >= <uint64_t>REFRESH * MILLISECOND:
             checked = worker.loop.now
             worker.wall_offset = clock_wall() - worker.loop.now
+            clusters_sweep(worker)
             worker.lane.header.buffers_active = worker.bufs.small.used + worker.bufs.large.used
 
 
