@@ -493,6 +493,8 @@ cdef void client_body(Upstream *upstream) noexcept nogil:
     cdef int result
     cdef int _reads
     if unlikely(x.flags & X_TUNNEL_DOWN_DONE):
+        if upstream.conn.state & CONN_BROKEN:
+            client_fail(upstream, FLAG_UC)
         return
     for _reads in range(READS_PER_TURN):
         if client_splices(upstream, x):

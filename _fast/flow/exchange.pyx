@@ -17,6 +17,7 @@ from tulle._fast.flow.types cimport (
     ATTEMPT_RUNNING, X_CONNECT, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_UPGRADE,
     Cluster,
 )
+from tulle._fast.flow.upgrade cimport upgrade_may_pass
 from tulle._fast.flow.upstream cimport cluster_use
 from tulle._fast.http.message cimport (
     FRAMING_LENGTH, FRAMING_NONE, MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE, METHOD_CONNECT, message_at,
@@ -181,7 +182,7 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
             exchange_refuse(x, 405, FLAG_DPE, b"CONNECT is not allowed by this route")
             return
         x.flags |= X_CONNECT
-    if unlikely(message.flags & MESSAGE_UPGRADE) and route.flags & ROUTE_ALLOW_UPGRADE:
+    if unlikely(message.flags & MESSAGE_UPGRADE) and route.flags & ROUTE_ALLOW_UPGRADE and upgrade_may_pass(message):
         x.flags |= X_UPGRADE
     exchange_forward(x)
 

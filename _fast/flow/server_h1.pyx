@@ -160,8 +160,11 @@ cdef void server_input(Conn *conn) noexcept nogil:
         attempt_pump(x)
         if server.exchange != x or not x.flags & X_REQUEST_READ:
             return
-    if unlikely(conn.state & CONN_HUNG_UP) and not x.flags & X_TUNNEL:
-        server_watch_for_end(server)
+    if unlikely(conn.state & CONN_HUNG_UP):
+        if not x.flags & X_TUNNEL:
+            server_watch_for_end(server)
+        elif conn.state & CONN_BROKEN:
+            exchange_client_gone(x)
 
 
 cdef void server_watch_for_end(Server *server) noexcept nogil:

@@ -26,6 +26,8 @@ cdef void conn_event(Watch *watch, uint32_t events) noexcept nogil:
         conn.state |= CONN_READABLE
     if unlikely(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)):
         conn.state |= CONN_HUNG_UP | CONN_READABLE
+        if events & EPOLLERR and conn.state & CONN_EOF:
+            conn.state |= CONN_BROKEN          # all has been read, so no read would tell
     if unlikely(conn.state & CONN_CONNECTING):
         if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
             conn.state &= ~<uint32_t>CONN_CONNECTING

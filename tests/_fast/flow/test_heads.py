@@ -121,7 +121,7 @@ def test_how_slashes_are_handled(
     assert client.read_response().status == 400
 
 
-# -- target and Host --------------------------------------------------------------------------------------
+# -- target and Host -----------------------------------------------------------------------------------
 
 
 def test_absolute_form_decides_the_host(lab: Lab) -> None:
@@ -155,7 +155,7 @@ def test_http_1_0_without_host(lab: Lab) -> None:
     assert seen.one(b"host") == lab.backend.address.encode()
 
 
-# -- hop-by-hop -------------------------------------------------------------------------------------------
+# -- hop-by-hop ----------------------------------------------------------------------------------------
 
 
 def test_hop_by_hop_fields_of_a_request_end_here(lab: Lab) -> None:
@@ -199,7 +199,7 @@ def test_authorization_of_proxies_is_not_ours(lab: Lab) -> None:
     assert seen.all(b"proxy-authorization") in ([], [b"Basic x"])
 
 
-# -- what we add ------------------------------------------------------------------------------------------
+# -- what we add ---------------------------------------------------------------------------------------
 
 UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 CLAIMS = [
@@ -249,7 +249,7 @@ def test_via(laboratory: Laboratory) -> None:
     assert got.all(b"via")[0] == b"1.1 backend" and got.all(b"via")[1].endswith(b"tulle")
 
 
-# -- sizes ------------------------------------------------------------------------------------------------
+# -- sizes ---------------------------------------------------------------------------------------------
 
 HEAD = 60 * 1024
 
