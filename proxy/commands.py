@@ -51,6 +51,17 @@ Example:
   tulle check tulle.yaml && tulle reload --pid-file /run/tulle.pid"""
 
 
+EXPLAIN = """\
+Which route, cluster, time-outs and retries a request gets, and why not another. The answer comes from the
+matcher that the workers use; nothing is started."""
+EXPLAIN_EPILOG = """\
+Exit status 1 when no route takes the request.
+
+Examples:
+  tulle explain -c tulle.yaml GET http://shop.example.com/api
+  tulle explain -c tulle.yaml -H 'host: shop.example.com' -H 'x-canary: 1' GET '/api?v=2'"""
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and where to read on."""
 
@@ -83,6 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     _add_proxy(_command(commands, "proxy", "run a sidecar in the foreground", PROXY, PROXY_EPILOG))
     _add_check(_command(commands, "check", "validate a configuration", CHECK, CHECK_EPILOG))
+    _add_explain(_command(commands, "explain", "what becomes of a request", EXPLAIN, EXPLAIN_EPILOG))
     _add_reload(_command(commands, "reload", "have a sidecar take its changed file", RELOAD, RELOAD_EPILOG))
     demo.add_parser(commands)
     return parser
@@ -148,6 +160,23 @@ def _run_check(options: argparse.Namespace, spawner: None) -> int:
     from tulle.controlplane.check import run_check
 
     return run_check(options.file)
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", required=True, help="the configuration")
+    parser.add_argument(
+        "-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="may be repeated"
+    )
+    parser.add_argument("--listener", metavar="NAME", help="default: the first that serves HTTP")
+    parser.add_argument("method", metavar="METHOD")
+    parser.add_argument("url", metavar="URL", help="a whole one, or a path")
+    parser.set_defaults(run=_run_explain)
+
+
+def _run_explain(options: argparse.Namespace, spawner: None) -> int:
+    from tulle.proxy.explain import run_explain
+
+    return run_explain(options.config, options.method, options.url, options.header, options.listener)
 
 
 def _add_reload(parser: argparse.ArgumentParser) -> None:

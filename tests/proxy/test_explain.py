@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tulle.proxy.commands import run
 from tulle.proxy.explain import parse_request, run_explain
 from tulle.proxy.failure import Failure
 
@@ -122,6 +123,13 @@ def test_a_config_with_errors(tmp_path: Path) -> None:
     path.write_text('{"workers": 0}')
     with pytest.raises(Failure, match=r"a\.json:1: workers"):
         run_explain(path, "GET", "/")
+
+
+def test_the_command(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["explain", "-c", str(config), "-H", "host: a.example.com", "--listener", "web", "GET", "/api"]
+    assert run(words, None) == 0
+    assert "route     stable (routes.main[1])" in capsys.readouterr().out
+    assert run([*words[:-1], "/nowhere"], None) == 1
 
 
 @pytest.mark.parametrize(
