@@ -227,7 +227,7 @@ cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
     if route.flags & ROUTE_REWRITE_HOST:
         drop_id(message, FIELD_HOST)
         extra_add(worker, &count, b"host", 4, image_text(x.table.image, route.host_value), route.host_value.length)
-    elif message.target_form == TARGET_ABSOLUTE:
+    elif message.target_form == TARGET_ABSOLUTE or message.target_form == TARGET_AUTHORITY:
         extra_add(worker, &count, b"host", 4, message_at(message, message.authority), message.authority_length)
     elif message_field(message, FIELD_HOST) == NULL:
         extra_add(worker, &count, b"host", 4, x.attempt.host.text, x.attempt.host.text_length)
