@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from tulle.controlplane.load import Loaded, load_config
+from tulle.controlplane.load import Loaded, load_document, read_document, repeated_keys
 from tulle.controlplane.problems import ConfigError, Problem
 
 
@@ -17,7 +17,9 @@ def run_check(path: Path, out: TextIO | None = None) -> int:
     problems: list[Problem] = []
     loaded: Loaded | None = None
     try:
-        loaded = load_config(path)
+        document = read_document(path)
+        loaded = load_document(document)
+        loaded.warnings.extend(repeated_keys(document))
     except ConfigError as error:
         problems = error.problems
     for problem in problems:

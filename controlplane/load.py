@@ -70,6 +70,23 @@ def read_document(path: FilePath) -> Document:
         raise ConfigError([Problem("file", "", f"cannot be read: {error.strerror}")]) from None
 
 
+def repeated_keys(document: Document) -> list[Problem]:
+    """Warnings about keys that are there twice in well-formed JSON, whose decoder takes the last.
+
+    In YAML and TOML they are errors. It takes longer than loading does, so only `tulle check` asks.
+    """
+    if document.kind != "json":
+        return []
+    from tulle.controlplane.json_text import locate_json
+
+    positions, repeated = locate_json(document.text.decode())
+    hint = "The last one counts."
+    return [
+        Finding("warning", "repeated-key", path, "this key is here a second time", hint).problem(positions)
+        for path in repeated
+    ]
+
+
 def locate(document: Document) -> Positions:
     """Where each key and each item begins in a well-formed text."""
     if document.kind == "yaml":

@@ -269,6 +269,14 @@ def test_check_says_what_is_there(tmp_path: Path) -> None:
     assert out.getvalue().endswith("fine, 1 listener, 1 route, 2 clusters\n")
 
 
+def test_check_warns_of_keys_that_are_there_twice_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "tulle.json"
+    path.write_text(json.dumps(BASE)[:-1] + ',\n "workers": 1,\n "workers": 2}')
+    out = io.StringIO()
+    assert run_check(path, out) == 0
+    assert f"{path}:3: workers: this key is here a second time. The last one counts." in out.getvalue()
+
+
 def test_models_are_checked_too() -> None:
     assert check_model(simple_config("127.0.0.1:1", ["127.0.0.1:2"])) == []
     with pytest.raises(ConfigError, match=r"127\.0\.0\.1"):
