@@ -1,6 +1,12 @@
 """A small, fast generator (xoshiro256+), one a worker. Not for secrets."""
 from tulle._fast.base.types cimport uint32_t, uint64_t
 
+cdef extern from *:
+    """
+    #define tulle_mul_high(x, y) ((uint64_t)(((unsigned __int128)(x) * (uint64_t)(y)) >> 64))
+    """
+    uint64_t mul_high "tulle_mul_high"(uint64_t x, uint64_t y) noexcept nogil
+
 cdef struct Random:
     uint64_t state[4]
 
@@ -29,12 +35,15 @@ cdef inline uint64_t random_next(Random *random) noexcept nogil:
     random.state[3] = (random.state[3] << 45) | (random.state[3] >> 19)
     return result
 
+cdef inline uint64_t random_scale(uint64_t word, uint64_t bound) noexcept nogil:
+    """A random word spread over [0, bound); the bias is below bound / 2^64. The high bits count, which are the best."""
+    return mul_high(word, bound)
+
 cdef inline uint32_t random_below(Random *random, uint32_t bound) noexcept nogil:
-    """Uniform in [0, bound); the bias of the multiply is below bound / 2^32."""
-    return <uint32_t>(((random_next(random) >> 32) * <uint64_t>bound) >> 32)
+    """Uniform in [0, bound)."""
+    return <uint32_t>mul_high(random_next(random), bound)
 
 cdef inline uint64_t random_span(Random *random, uint64_t bound) noexcept nogil:
     """Uniform in [0, bound] for spans of time."""
-    if bound >= <uint64_t>1 << 53:
-        return random_next(random) % (bound + 1)
-    return <uint64_t>((<double>(random_next(random) >> 11) * (1.0 / 9007199254740992.0)) * <double>(bound + 1))
+    cdef uint64_t word = random_next(random)
+    return mul_high(word, bound + 1) if bound + 1 != 0 else word

@@ -189,7 +189,7 @@ cdef inline ClusterStats *lane_cluster(Lane *lane, uint32_t slot) noexcept nogil
 cdef inline EndpointStats *lane_endpoint(Lane *lane, uint32_t slot) noexcept nogil:
     return <EndpointStats *>(<char *>lane + lane.endpoint_stats) + slot
 
-# The lane's series of these ids, made when absent. Never NULL: when the arena is full, the last one made serves
+# The lane's series of these ids, made when absent. Never NULL: when the arena is full, one that there is serves
 cdef Series *lane_series(
     SharedHeader *shared, Lane *lane, uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation
 ) noexcept nogil

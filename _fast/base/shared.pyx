@@ -135,12 +135,13 @@ cdef void histogram_record(SharedHeader *shared, Lane *lane, Histogram *histogra
     cdef uint32_t octave = histogram_octave(nanoseconds)
     cdef uint64_t *steps
     cdef uint64_t offset
-    histogram.count += 1
-    histogram.sum += nanoseconds
     if unlikely(histogram.octaves[octave] == 0):
         if arena_take(shared, lane, HISTOGRAM_STEPS * 8, &offset) == NULL:
+            # Not counted at all: the total is to be that of the buckets
             return
         atomic_store_release_u64(&lane.header.arena_used, offset + HISTOGRAM_STEPS * 8)
         histogram.octaves[octave] = <uint32_t>(offset // 8)
     steps = <uint64_t *>(<char *>lane + lane.arena + <uint64_t>histogram.octaves[octave] * 8)
     steps[histogram_step(nanoseconds, octave)] += 1
+    histogram.count += 1
+    histogram.sum += nanoseconds

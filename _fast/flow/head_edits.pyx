@@ -175,7 +175,7 @@ cdef void request_id_choose(Exchange *x) noexcept nogil:
             x.request_id_length = field.value_length
             return
     # A version 4 UUID (RFC 9562 section 5.4)
-    for index in range(REQUEST_ID_LENGTH):
+    for index in range(<uint32_t>REQUEST_ID_LENGTH):
         if index == 0 or index == 19:
             bits = random_next(&x.worker.random)
         if index == 8 or index == 13 or index == 18 or index == 23:

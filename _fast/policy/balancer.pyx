@@ -1,4 +1,5 @@
 """See `balancer.pxd`."""
+from tulle._fast.base.random cimport random_scale
 
 
 cdef void balancer_reset(
@@ -27,9 +28,8 @@ cdef uint32_t balancer_draw(const BalancerState *state, uint64_t random) noexcep
     cdef uint32_t high = state.count - 1
     cdef uint32_t middle
     if state.equal:
-        return <uint32_t>(((random >> 32) * state.count) >> 32)
-    # The bias of the remainder is below total_weight / 2^64
-    draw = random % state.total_weight
+        return <uint32_t>random_scale(random, state.count)
+    draw = random_scale(random, state.total_weight)
     while low < high:
         middle = (low + high) // 2
         if draw < state.hosts[middle].weight_until:
