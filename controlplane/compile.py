@@ -113,7 +113,9 @@ def compile_config(
 def _compile(source: ConfigSource, previous: bytes | None, version: int, resolved: Resolved) -> Compiled:
     try:
         config, warnings = (
-            (source, check_model(source)) if isinstance(source, Config) else load_config(source)
+            (source, check_model(source))
+            if isinstance(source, Config)
+            else load_config(source, with_lines=False)
         )
     except ConfigError as error:
         return Compiled(CompileResult(ok=False, version=version, errors=tuple(error.problems)), -1, -1)

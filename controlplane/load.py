@@ -36,15 +36,19 @@ class Document(NamedTuple):
     kind: str
 
 
-def load_config(path: FilePath) -> Loaded:
-    """Read and check a file; ConfigError holds every problem, OSError does not come through."""
-    return load_document(read_document(path))
+def load_config(path: FilePath, with_lines: bool = True) -> Loaded:
+    """Read and check a file; ConfigError holds every problem, OSError does not come through.
+
+    Errors always have their lines. To find those of warnings takes longer than all the rest: without
+    `with_lines` they have their paths only.
+    """
+    return load_document(read_document(path), with_lines)
 
 
-def load_document(document: Document) -> Loaded:
-    """Check a text that has been read."""
+def load_document(document: Document, with_lines: bool = True) -> Loaded:
+    """Check a text that has been read; as `load_config`."""
     try:
-        return _load(document)
+        return _load(document, with_lines)
     except TextError as error:
         line, column = error.position
         raise ConfigError([Problem("syntax", "", error.message, line=line, column=column)]) from None
@@ -104,7 +108,7 @@ def locate(document: Document) -> Positions:
     return locate_json(document.text.decode())[0]
 
 
-def _load(document: Document) -> Loaded:
+def _load(document: Document, with_lines: bool) -> Loaded:
     data: Any = None
     try:
         if document.kind == "json":
@@ -118,7 +122,8 @@ def _load(document: Document) -> Loaded:
         raise _json_error(document.text, error) from None
     else:
         findings = validate(config, Report())
-        return Loaded(config, _outcome(findings, locate(document) if findings else {}))
+        wanted = findings if with_lines else [one for one in findings if one.severity == "error"]
+        return Loaded(config, _outcome(findings, locate(document) if wanted else {}))
 
     from tulle.controlplane.structure import check_structure
 

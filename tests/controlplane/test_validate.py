@@ -200,6 +200,20 @@ def test_warnings(where: tuple[str | int, ...], what: Any, code: str, path: str)
     assert [(warning.code, warning.path, warning.line > 0) for warning in warnings] == [(code, path, True)]
 
 
+def test_lines_of_warnings_are_found_only_when_asked_for() -> None:
+    document = Document(json.dumps(changed((("routes", "other"), [])), indent=1).encode(), "json")
+    assert [(one.path, one.line) for one in load_document(document, with_lines=False).warnings] == [
+        ("routes.other", 0)
+    ]
+    assert load_document(document).warnings[0].line > 0
+    document = Document(
+        json.dumps(changed((("routes", "other"), []), (ROUTE, {})), indent=1).encode(), "json"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_document(document, with_lines=False)
+    assert all(problem.line > 0 for problem in caught.value.problems)
+
+
 def test_unreachable_means_for_all_hosts() -> None:
     first = {"name": "a", "hostnames": ["a.com"], "response": {}}
     second = {"name": "b", "hostnames": ["A.com", "b.com"], "response": {}}
