@@ -50,6 +50,14 @@ CHECK_EPILOG = """\
 Example:
   tulle check tulle.yaml && tulle reload --pid-file /run/tulle.pid"""
 
+EXPLAIN = """\
+Say which route takes a request, where it goes and by which policy, and why the routes before it do not. It is
+the workers' own matcher, on the compiled configuration; nothing is sent."""
+EXPLAIN_EPILOG = """\
+Examples:
+  tulle explain -c tulle.yaml GET http://shop.example.com/api/items?v=2
+  tulle explain -c tulle.yaml -H 'host: shop.example.com' -H 'x-canary: 1' POST /api/items"""
+
 
 EXPLAIN = """\
 Which route, cluster, time-outs and retries a request gets, and why not another. The answer comes from the
@@ -96,6 +104,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_check(_command(commands, "check", "validate a configuration", CHECK, CHECK_EPILOG))
     _add_explain(_command(commands, "explain", "what becomes of a request", EXPLAIN, EXPLAIN_EPILOG))
     _add_reload(_command(commands, "reload", "have a sidecar take its changed file", RELOAD, RELOAD_EPILOG))
+    _add_explain(
+        _command(commands, "explain", "which route takes a request, and why", EXPLAIN, EXPLAIN_EPILOG)
+    )
     demo.add_parser(commands)
     return parser
 
@@ -199,6 +210,27 @@ def _run_reload(options: argparse.Namespace, spawner: None) -> int:
     from tulle.proxy import reload_command
 
     return reload_command.run(options.pid_file, options.pid, options.runtime_dir, options.timeout)
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", required=True, help="YAML, TOML or JSON, by its ending"
+    )
+    parser.add_argument(
+        "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="may be repeated"
+    )
+    parser.add_argument(
+        "--listener", metavar="NAME", help="which takes the request (default: the first for HTTP)"
+    )
+    parser.add_argument("method", metavar="METHOD")
+    parser.add_argument("url", metavar="URL", help="a whole one, or a path with a host header")
+    parser.set_defaults(run=_run_explain)
+
+
+def _run_explain(options: argparse.Namespace, spawner: None) -> int:
+    from tulle.proxy.explain import run_explain
+
+    return run_explain(options.config, options.method, options.url, options.header, options.listener)
 
 
 def _count(text: str) -> int:

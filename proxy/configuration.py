@@ -79,18 +79,27 @@ def read_result(result: dict[str, Any], descriptors: list[int], workers: int | N
         warn(warning)
     if not result["ok"]:
         raise Failure(*result["errors"])
-    settings = Settings.read(result["settings"], workers)
-    return Configuration(result["version"], result["serial"], settings, descriptors)
+    return Configuration(result["version"], result["serial"], result["settings"], workers, descriptors)
 
 
 class Configuration:
     """One version of the configuration. Owns its four memfds."""
 
-    def __init__(self, version: int, serial: int, settings: Settings, descriptors: list[int]) -> None:
+    def __init__(
+        self,
+        version: int,
+        serial: int,
+        described: dict[str, Any],
+        workers: int | None,
+        descriptors: list[int],
+    ) -> None:
+        """`described` are the settings as a compile gives them, `workers` is from the command line."""
         self.version = version
         self.serial = serial
-        self.settings = settings
+        self.described = described
+        self.settings = Settings.read(described, workers)
         self.routes, self.endpoints, self.names, self.table = descriptors
+        self.resolved: dict[str, list[str]] = {}  # the addresses of names that its endpoints have
         self.sockets: dict[int, socket.socket] = {}  # by listener id; owned by `Listeners`
 
     def installation(self) -> tuple[ControlMessage, list[int]]:
@@ -98,9 +107,7 @@ class Configuration:
         return ControlMessage(Control.INSTALL, 0, self.version, self.serial), [self.routes, self.endpoints]
 
     def renew_endpoints(self, serial: int, endpoints: int, names: int) -> ControlMessage:
-        """Take over another endpoints segment; what workers are told, the descriptor beside it is
-        `endpoints`.
-        """
+        """Take over another endpoints segment; what workers are told, beside the descriptor `endpoints`."""
         os.close(self.endpoints)
         os.close(self.names)
         self.serial, self.endpoints, self.names = serial, endpoints, names

@@ -39,13 +39,18 @@ class Logger:
         self.path = path
         self.reopen()
         if path is not None and self.thread is None:
-            self.thread = threading.Thread(target=self._run, name="tulle-logger", daemon=True)
-            self.thread.start()
+            self.start()
 
     def reopen(self) -> None:
         """Close the file and open its path anew, as after a rotation."""
         self.reopening = True
         self._wake()
+
+    def start(self) -> None:
+        """Begin to write, or go on after `stop`."""
+        self.stopping = False
+        self.thread = threading.Thread(target=self._run, name="tulle-logger", daemon=True)
+        self.thread.start()
 
     def stop(self) -> None:
         """Write the last lines, for a moment at most."""
@@ -53,6 +58,7 @@ class Logger:
         self._wake()
         if self.thread is not None:
             self.thread.join(LAST_LINES)
+            self.thread = None
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):

@@ -5,13 +5,14 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import tulle
 from tulle._fast.base import process
-from tulle.proxy import notify, runtime_dir
+from tulle.proxy import handover, notify, runtime_dir, upgrade
 from tulle.proxy.administration import Administration
 from tulle.proxy.children import Children, answer
 from tulle.proxy.configuration import Configuration, Settings, read_result
@@ -36,16 +37,19 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 
 def run(handle: Handle, answering: socket.socket, options: Options) -> int:
     """Run until told to leave; the exit status. `answering` is where the first configuration comes from."""
+    return _run(_serve(handle, answering, options))
+
+
+def succeed(handle: Handle, options: Options) -> int:
+    """Run in the place of a former program, until told to leave; the exit status."""
+    return _run(_succeed(handle, options))
+
+
+def _run(serve: Coroutine[Any, Any, None]) -> int:
     process.set_name(b"tulle")
     process.keep_heap_small()
-    return asyncio.run(serve(handle, answering, options))
-
-
-async def serve(handle: Handle, answering: socket.socket, options: Options) -> int:
-    """One proxy, from its first configuration to its end."""
     try:
-        first = read_result(*await answer(answering), options.workers)
-        await Master(handle, options, first).run()
+        asyncio.run(serve)
     except Failure as failure:
         for line in failure.lines:
             complain(line)
@@ -53,11 +57,26 @@ async def serve(handle: Handle, answering: socket.socket, options: Options) -> i
     return 0
 
 
+async def _serve(handle: Handle, answering: socket.socket, options: Options) -> None:
+    first = read_result(*await answer(answering), options.workers)
+    master = Master(handle, options, first, Shared.create(first.settings.workers))
+    await master.run(master.begin)
+
+
+async def _succeed(handle: Handle, options: Options) -> None:
+    words = handover.receive()
+    assert words is not None
+    current = handover.configuration(words, options.workers)
+    master = Master(handle, options, current, handover.shared(words))
+    await master.run(lambda: master.succeed(words))
+
+
 class Master:
     """One proxy."""
 
-    def __init__(self, handle: Handle, options: Options, first: Configuration) -> None:
-        self.shared = Shared.create(first.settings.workers)
+    def __init__(self, handle: Handle, options: Options, first: Configuration, shared: Shared) -> None:
+        self.options = options
+        self.shared = shared
         self.children = Children(handle)
         self.workers = Workers(self.children, self.shared)
         self.listeners = Listeners()
@@ -72,17 +91,18 @@ class Master:
         self.pid_file = PidFile(options.pid_file) if options.pid_file else None
         self.control: ControlSocket | None = None
         self.signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        self.draining: asyncio.Task[None] | None = None
-        self.reloads: set[asyncio.Task[Any]] = set()
+        self.draining = False
+        self.background: set[asyncio.Task[Any]] = set()
 
-    async def run(self) -> None:
-        """Serve until told to leave. `Failure` when it cannot begin."""
+    async def run(self, begin: Callable[[], Awaitable[None]]) -> None:
+        """Begin, then serve until told to leave. `Failure` when it cannot begin."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.signals.put_nowait, number)
-        self.children.attach(loop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self.children.attach()
         try:
-            await self._begin(self.reloader.current)
+            await begin()
             slim_down()
             await self._tend()
         finally:
@@ -90,21 +110,46 @@ class Master:
 
     # -- begin --------------------------------------------------------------------------------------------
 
-    async def _begin(self, first: Configuration) -> None:
+    async def begin(self) -> None:
+        """Bind, begin the first workers and say so when they are ready."""
+        first = self.reloader.current
         settings = first.settings
         self.reloader.bind(first)
         raise_open_files(settings)
         if self.pid_file:
             self.pid_file.check()
         await self._use(settings)
+        await self.reloader.resolve(first)
         self.workers.configuration = first
         self.workers.set_count(settings.workers, settings.drain_timeout)
         await self._first_workers()
         await self._open_control_socket(settings)
         if self.pid_file:
             self.pid_file.write()
-        workers = f"{settings.workers} worker{'s' * (settings.workers > 1)}"
-        status = f"ready: {workers}, version {first.version}"
+        self._ready(f"version {first.version}")
+
+    async def succeed(self, words: handover.Words) -> None:
+        """Take over what a former program has left, then have workers of our own."""
+        current = self.reloader.current
+        handover.adopt(words, self.listeners, self.reloader, self.workers)
+        self.administration.began = words["began"]
+        self.workers.configuration = current
+        raise_open_files(current.settings)
+        await self._use(current.settings)
+        await self._open_control_socket(current.settings)
+        outcome = await self.reloader.renew_workers(START_TIMEOUT)
+        if not outcome.reasons:
+            self._ready(f"version {outcome.version}, upgraded to Tulle {tulle.__version__}")
+            return
+        for line in outcome.reasons:
+            complain(line)
+        complain(f"the workers of the former program serve on with version {outcome.version}")
+        self.workers.set_count(current.settings.workers, current.settings.drain_timeout)
+        self._ready(f"version {outcome.version}")
+
+    def _ready(self, what: str) -> None:
+        count = len(self.workers.serving())
+        status = f"ready: {count} worker{'s' * (count != 1)}, {what}"
         self.administration.not_ready = ""
         notify.ready(status)
         say(f"{status}, pid {os.getpid()}, {', '.join(self.reloader.addresses().values()) or 'no listeners'}")
@@ -148,6 +193,8 @@ class Master:
     async def _tend(self) -> None:
         """Do what signals ask for, until all workers have left."""
         leave = asyncio.create_task(self._left())
+        names = asyncio.create_task(self.reloader.keep_resolved())
+        self.background.add(names)
         while True:
             wanted = asyncio.create_task(self.signals.get())
             await asyncio.wait([wanted, leave], return_when=asyncio.FIRST_COMPLETED)
@@ -157,8 +204,8 @@ class Master:
             match wanted.result():
                 case signal.SIGHUP:
                     task = asyncio.create_task(self.reload())
-                    self.reloads.add(task)
-                    task.add_done_callback(self.reloads.discard)
+                    self.background.add(task)
+                    task.add_done_callback(self.background.discard)
                 case signal.SIGUSR1:
                     self.logger.reopen()
                 case signal.SIGTERM | signal.SIGINT if self.draining:
@@ -167,8 +214,8 @@ class Master:
                     return
                 case signal.SIGTERM | signal.SIGINT:
                     self.leave()
-                case _:
-                    pass
+                case signal.SIGUSR2:
+                    await self.upgrade()
 
     async def reload(self) -> dict[str, Any]:
         """Take the configuration as it is now; what came of it, as the control socket says it."""
@@ -200,6 +247,23 @@ class Master:
     async def _version_asked(self) -> dict[str, Any]:
         return {"version": self.reloader.current.version, "program": tulle.__version__}
 
+    async def upgrade(self) -> None:
+        """Become the program that is installed now. Comes back only when that is refused."""
+        say("upgrading")
+        async with self.reloader.turn:
+            words = handover.describe(self.reloader, self.workers, self.administration.began)
+            reasons = await upgrade.preflight(self.children, words, self.options)
+            if not reasons:
+                notify.reloading()
+                self.logger.stop()
+                words = handover.describe(self.reloader, self.workers, self.administration.began)
+                reasons = [upgrade.replace_program(words)]
+                self.logger.start()
+        for reason in reasons:
+            complain(reason)
+        complain("upgrade refused; the program that runs goes on")
+        notify.ready("upgrade refused")
+
     # -- leave --------------------------------------------------------------------------------------------
 
     def drain_listeners(self) -> None:
@@ -210,21 +274,18 @@ class Master:
 
     def leave(self) -> None:
         """Begin to drain, unless it has begun."""
-        if self.draining is None:
-            self.draining = asyncio.create_task(self._drain())
-
-    async def _drain(self) -> None:
+        if self.draining:
+            return
+        self.draining = True
         seconds = self.reloader.current.settings.drain_timeout
         self.administration.not_ready = "DRAINING"
         say(f"draining, for at most {seconds:g} s; a second signal ends it at once")
         notify.stopping()
         self.reloader.stop_listening()
         self.workers.drain(seconds)
-        await asyncio.sleep(seconds + GRACE)
-        self.workers.kill()
 
     async def _left(self) -> None:
-        await self.workers.until(lambda: self.draining is not None and not self.workers.running)
+        await self.workers.until(lambda: self.draining and not self.workers.running)
 
     async def _quit(self, leave: asyncio.Task[None]) -> None:
         self.workers.quit()

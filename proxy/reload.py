@@ -15,7 +15,9 @@ from tulle.proxy.children import Children
 from tulle.proxy.configuration import Configuration, Settings, read_result
 from tulle.proxy.failure import Failure
 from tulle.proxy.listeners import Listeners
+from tulle.proxy.messages import warn
 from tulle.proxy.protocol import Control, ControlMessage
+from tulle.proxy.resolver import REFRESH, Resolver
 from tulle.proxy.workers import Workers
 
 INSTALL_TIMEOUT = 30.0  # seconds that workers have to take a table
@@ -48,7 +50,7 @@ class Reloader:
         self.worker_count = worker_count  # from the command line
         self.current = first
         self.version = first.version  # the last that was given out
-        self.resolved: dict[str, list[str]] = {}  # addresses of names, for the compile
+        self.resolver = Resolver()
         self.taken = 0
         self.refused = 0
         self.turn = asyncio.Lock()
@@ -74,9 +76,12 @@ class Reloader:
 
     async def _compile(self) -> Configuration:
         self.version += 1
-        task = compile_task(self.source, self.version, self.resolved, self.released())
+        resolved = dict(self.resolver.answers)
+        task = compile_task(self.source, self.version, resolved, self.released())
         result, descriptors = await self.children.run_task(task, [self.current.names])
-        return read_result(result, descriptors, self.worker_count)
+        compiled = read_result(result, descriptors, self.worker_count)
+        compiled.resolved = resolved
+        return compiled
 
     def released(self) -> int:
         """The serial before which no worker holds anything."""
@@ -99,6 +104,31 @@ class Reloader:
         self.listeners.keep([admin] if admin else [])
         return stopped
 
+    async def renew_workers(self, seconds: float) -> Outcome:
+        """Take the configuration as it is now with workers of this program, in place of a former one's.
+
+        `seconds`: what they have to be ready. When that fails, the former ones serve on.
+        """
+        async with self.turn:
+            old = self.current
+            try:
+                new = await self._compile()
+                await self.resolve(new)
+                bound = self.bind(new)
+            except Failure as failure:
+                return Outcome(old.version, failure.lines)
+            self.current = self.workers.configuration = new
+            settings = new.settings
+            if not await self.workers.renew(settings.workers, seconds, settings.upgrade_drain_timeout):
+                self.current = self.workers.configuration = old
+                self.listeners.drop(bound)
+                new.close()
+                return Outcome(old.version, ("the workers of the new program do not come up; see above",))
+            await self.on_taken(settings)
+            self.listeners.keep(addresses(settings))
+            old.close()
+            return Outcome(new.version)
+
     # -- install ------------------------------------------------------------------------------------------
 
     def bind(self, configuration: Configuration) -> list[str]:
@@ -116,8 +146,42 @@ class Reloader:
         }
         return new
 
+    async def resolve(self, configuration: Configuration) -> None:
+        """Give a configuration that no worker has yet the addresses of the names in it."""
+        await self.resolver.learn(configuration.settings.endpoint_names)
+        if configuration.resolved != self.resolver.answers:
+            await self._renew_endpoints(configuration)
+
+    async def keep_resolved(self) -> None:
+        """Follow the names of endpoints, for ever."""
+        while True:
+            await asyncio.sleep(REFRESH)
+            await self.resolver.refresh(self.current.settings.endpoint_names)
+            async with self.turn:
+                if self.current.resolved == self.resolver.answers:
+                    continue
+                try:
+                    message = await self._renew_endpoints(self.current)
+                except Failure as failure:
+                    warn(f"endpoints keep their addresses: {failure}")
+                else:
+                    self.workers.tell(message, [self.current.endpoints])
+
+    async def _renew_endpoints(self, configuration: Configuration) -> ControlMessage:
+        resolved = dict(self.resolver.answers)
+        task = {
+            "task": "endpoints",
+            "version": configuration.version,
+            "resolved": resolved,
+            "released": self.released(),
+        }
+        result, made = await self.children.run_task(task, [configuration.names, configuration.table])
+        configuration.resolved = resolved
+        return configuration.renew_endpoints(result["serial"], *made)
+
     async def _replace(self, new: Configuration) -> None:
         try:
+            await self.resolve(new)
             bound = self.bind(new)
         except Failure:
             new.close()

@@ -20,6 +20,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 
 from tulle._fast.base import process
 from tulle.proxy.descriptors import memfd
@@ -59,7 +60,7 @@ def start() -> Handle:
         return Handle(pid, ours)
     status = 1
     try:
-        ours.close()
+        close_all_but(theirs.fileno())
         Spawner(theirs).serve()
         status = 0
     finally:
@@ -75,6 +76,7 @@ class Spawner:
 
     def serve(self) -> None:
         process.set_name(b"tulle-spawner")
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         process.die_with_parent(signal.SIGKILL)
         for number in LEFT_TO_MASTER:
             signal.signal(number, signal.SIG_IGN)
@@ -170,6 +172,12 @@ def begin_task(orders: socket.socket, task: bytes, descriptors: list[int]) -> so
     return ours
 
 
+def close_all_but(descriptor: int) -> None:
+    """Of what a former program has left to the master, the spawner must hold nothing."""
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+
+
 def preload() -> None:
     """Import what every child needs, once, so that its pages are shared."""
     from tulle.proxy import worker  # noqa: F401
@@ -191,3 +199,7 @@ def send(connection: socket.socket, data: bytes, descriptors: list[int]) -> None
     """One message with descriptors beside it. OSError when the other side has gone or cannot take it now."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     connection.sendmsg([data], ancillary)
+
+
+if __name__ == "__main__":
+    Spawner(socket.socket(fileno=int(sys.argv[1]))).serve()

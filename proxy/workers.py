@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tulle.proxy import spawner
-from tulle.proxy.children import Child, Children
+from tulle.proxy.children import Child, Children, how_it_ended
 from tulle.proxy.configuration import Configuration
 from tulle.proxy.messages import warn
 from tulle.proxy.protocol import LAYOUT, Control, ControlMessage
@@ -42,6 +42,8 @@ class Worker:
         self.installed = (0, 0)  # version and serial that new requests use
         self.oldest = (0, 0)  # version and serial of the oldest that any request uses
         self.refused = (0, 0)
+        self.outgoing = False  # to be replaced, and at work until its successor is ready
+        self.killing: asyncio.TimerHandle | None = None
         self.unsent: deque[tuple[bytes, list[int]]] = deque()
 
     @property
@@ -51,7 +53,7 @@ class Worker:
     @property
     def serving(self) -> bool:
         """Whether it is, or soon will be, at work."""
-        return self.state in (State.STARTING, State.READY)
+        return self.state in (State.STARTING, State.READY) and not self.outgoing
 
     def tell(self, message: ControlMessage, descriptors: list[int] | None = None) -> None:
         """Send in order, now or when the worker has read what came before."""
@@ -66,6 +68,23 @@ class Worker:
             except OSError:
                 return  # it has ended, and the spawner will say so
         self.unsent.append((message.pack(), [os.dup(descriptor) for descriptor in descriptors or []]))
+
+    def drain(self, seconds: float) -> None:
+        """Finish and leave, in so many seconds at most; it is killed soon after."""
+        self.state = State.DRAINING
+        self.tell(ControlMessage(Control.DRAIN, value=time.monotonic_ns() + round(seconds * 1e9)))
+        if self.killing is None:
+            self.killing = asyncio.get_running_loop().call_later(seconds + GRACE, self.kill)
+
+    def quit(self) -> None:
+        """Leave at once."""
+        self.state = State.DRAINING
+        self.tell(ControlMessage(Control.QUIT))
+
+    def kill(self) -> None:
+        if self.pid and self.state is not State.ENDED:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def _send_rest(self) -> None:
         while self.unsent:
@@ -86,6 +105,8 @@ class Worker:
     def close(self) -> None:
         """After its end."""
         self.state = State.ENDED
+        if self.killing is not None:
+            self.killing.cancel()
         loop = asyncio.get_running_loop()
         if self.control.fileno() >= 0:
             loop.remove_reader(self.control.fileno())
@@ -120,7 +141,7 @@ class Workers:
         self.stats.set_workers(count)
         serving = self.serving()
         for worker in serving[count:]:
-            self._drain(worker, drain_seconds)
+            worker.drain(drain_seconds)
         for _ in range(count - len(serving) - len(self.respawns)):
             self._begin()
 
@@ -133,32 +154,25 @@ class Workers:
         self._forget_respawns()
         self.stats.set_draining(True)
         for worker in self.running:
-            self._drain(worker, seconds)
+            worker.drain(seconds)
+        self._changed()
 
     def quit(self) -> None:
         """All leave at once."""
         self.wanted = 0
         self._forget_respawns()
         for worker in self.running:
-            worker.state = State.DRAINING
-            worker.tell(ControlMessage(Control.QUIT))
+            worker.quit()
 
     def kill(self) -> None:
         """End all that are left."""
         for worker in self.running:
-            if worker.pid:
-                with suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGKILL)
+            worker.kill()
 
     def _forget_respawns(self) -> None:
         for timer in self.respawns:
             timer.cancel()
         self.respawns.clear()
-
-    def _drain(self, worker: Worker, seconds: float) -> None:
-        worker.state = State.DRAINING
-        deadline = time.monotonic_ns() + round(seconds * 1e9)
-        worker.tell(ControlMessage(Control.DRAIN, value=deadline))
 
     # -- their lives --------------------------------------------------------------------------------------
 
@@ -184,12 +198,43 @@ class Workers:
             for identity, listening in self.configuration.sockets.items():
                 worker.tell(ControlMessage(Control.LISTEN, identity), [listening.fileno()])
 
+    def adopt(self, worker: Worker, pid: int) -> None:
+        """Take over a worker that another program has begun, whose parent we are or soon will be."""
+        self.stats.use_lane(worker.lane)
+        self.running.append(worker)
+        worker.child = self.children.adopt(pid, lambda status: self._ended(worker, status))
+        asyncio.get_running_loop().add_reader(worker.control.fileno(), self._hear, worker)
+
+    async def renew(self, count: int, seconds: float, drain_seconds: float) -> bool:
+        """Replace all that serve by `count` new ones; whether these were ready in so many seconds.
+
+        The old ones serve until then and have `drain_seconds` for what they hold after; if the new ones fail,
+        the old ones go on.
+        """
+        outgoing = self.serving()
+        for worker in outgoing:
+            worker.outgoing = True
+        self.set_count(count, drain_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.until(self.ready)
+        if not self.ready():
+            for worker in self.serving():
+                worker.quit()
+            self._forget_respawns()
+            for worker in outgoing:
+                worker.outgoing = False
+            return False
+        for worker in outgoing:
+            worker.drain(drain_seconds)
+        return True
+
     def _free_lane(self) -> int | None:
         taken = {worker.lane for worker in self.running}
         return next((lane for lane in range(self.stats.lane_capacity) if lane not in taken), None)
 
     def _ended(self, worker: Worker, status: int) -> None:
-        unexpected = worker.state is not State.DRAINING
+        unexpected = worker.state is not State.DRAINING and not worker.outgoing
         worker.close()
         self.running.remove(worker)
         self.stats.clear_lane(worker.lane)
@@ -205,7 +250,7 @@ class Workers:
         pause = self.pause
         self.pause = min(max(FIRST_PAUSE, pause * 2), LONGEST_PAUSE)
         again = f"another begins in {pause:.1f} s" if pause else "another begins"
-        warn(f"worker {worker.pid} (lane {worker.lane}) {_how_it_ended(status)}; {again}")
+        warn(f"worker {worker.pid} (lane {worker.lane}) {how_it_ended(status)}; {again}")
 
         def begin() -> None:
             self.respawns.discard(timer)
@@ -262,11 +307,4 @@ class Workers:
 
     def ready(self) -> bool:
         """Whether as many as wanted accept connections."""
-        return sum(worker.state is State.READY for worker in self.running) >= self.wanted > 0
-
-
-def _how_it_ended(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"left with status {code}"
-    return f"was ended by {signal.Signals(-code).name}"
+        return sum(worker.state is State.READY for worker in self.serving()) >= self.wanted > 0

@@ -87,7 +87,9 @@ class Pages:
                 for worker in self.workers.running
             ],
             "children": [
-                pid for pid in (self.children.pid, *(worker.pid for worker in self.workers.running)) if pid
+                pid
+                for pid in (self.children.spawner_pid, *(worker.pid for worker in self.workers.running))
+                if pid
             ],
             "histogram_buckets": settings.histogram_buckets,
             "addresses": self.reloader.addresses(),
@@ -158,7 +160,7 @@ class Pages:
         return in_form({"certificates": []}, request)
 
     async def _memory(self, request: Request) -> Answer:
-        named = {os.getpid(): "master", self.children.pid: "spawner"}
+        named = {os.getpid(): "master", self.children.spawner_pid: "spawner"}
         named |= {worker.pid: f"worker {worker.lane}" for worker in self.workers.running}
         found = {name: processes.parts(pid) for pid, name in named.items() if pid}
         total = sum(parts.get("Pss", 0) for parts in found.values())

@@ -1,0 +1,131 @@
+"""What one program leaves to the next when it is replaced in place: open descriptors, and words on them.
+
+The words are JSON in a memfd; the environment says which. What a field means is the same in all
+versions with the same FORMAT; a field may be added, none changed.
+"""
+
+import json
+import os
+import socket
+from typing import Any
+
+from tulle.proxy.configuration import Configuration
+from tulle.proxy.descriptors import content, memfd
+from tulle.proxy.failure import Failure
+from tulle.proxy.listeners import Listeners
+from tulle.proxy.reload import Reloader
+from tulle.proxy.shared import Shared
+from tulle.proxy.start import ENVIRONMENT
+from tulle.proxy.workers import State, Worker, Workers
+
+FORMAT = 1
+Words = dict[str, Any]
+
+
+def describe(reloader: Reloader, workers: Workers, began: float) -> Words:
+    """Everything of a proxy that its successor needs; numbers of descriptors are those of this process."""
+    current = reloader.current
+    return {
+        "format": FORMAT,
+        "began": began,
+        "shared": workers.stats.descriptor,
+        "wakes": workers.shared.wakes,
+        "log": workers.shared.log,
+        "listeners": {address: own.fileno() for address, own in reloader.listeners.by_address.items()},
+        "configuration": {
+            "version": current.version,
+            "serial": current.serial,
+            "settings": current.described,
+            "descriptors": [current.routes, current.endpoints, current.names, current.table],
+            "resolved": current.resolved,
+        },
+        "version": reloader.version,
+        "reloads": {"taken": reloader.taken, "refused": reloader.refused},
+        "restarts": workers.restarts,
+        "workers": [
+            {
+                "lane": worker.lane,
+                "pid": worker.pid,
+                "control": worker.control.fileno(),
+                "state": worker.state.value,
+                "installed": worker.installed,
+                "oldest": worker.oldest,
+            }
+            for worker in workers.running
+            if worker.pid
+        ],
+    }
+
+
+def descriptors(words: Words) -> list[int]:
+    """All that the words name."""
+    return [
+        words["shared"],
+        words["log"],
+        *words["wakes"],
+        *words["listeners"].values(),
+        *words["configuration"]["descriptors"],
+        *(worker["control"] for worker in words["workers"]),
+    ]
+
+
+def give(words: Words) -> int:
+    """Have the descriptors stay open for the next program; the memfd of the words, which does so too."""
+    text = memfd("tulle-handover", json.dumps(words).encode())
+    for descriptor in (text, *descriptors(words)):
+        os.set_inheritable(descriptor, True)
+    return text
+
+
+def take_back(words: Words, text: int) -> None:
+    """There is no next program after all."""
+    os.close(text)
+    for descriptor in descriptors(words):
+        os.set_inheritable(descriptor, False)
+
+
+def receive() -> Words | None:
+    """What a former program has left to this one, if there was one. `Failure` when it makes no sense."""
+    text = os.environ.pop(ENVIRONMENT, None)
+    if text is None:
+        return None
+    try:
+        words: Words = json.loads(content(int(text)))
+        os.close(int(text))
+        for descriptor in descriptors(words):
+            os.set_inheritable(descriptor, False)
+    except (OSError, ValueError, KeyError) as error:
+        raise Failure(f"the former program has left nothing that can be used: {error}; start anew") from None
+    return words
+
+
+def shared(words: Words) -> Shared:
+    """ValueError when it has another layout than this version of the program."""
+    return Shared(words["shared"], words["wakes"], words["log"])
+
+
+def configuration(words: Words, workers: int | None) -> Configuration:
+    """The one in use; `workers` is from the command line."""
+    found = words["configuration"]
+    taken = Configuration(
+        found["version"], found["serial"], found["settings"], workers, list(found["descriptors"])
+    )
+    taken.resolved = found["resolved"]
+    return taken
+
+
+def adopt(words: Words, listeners: Listeners, reloader: Reloader, workers: Workers) -> None:
+    """Take over sockets, figures and workers."""
+    for address, descriptor in words["listeners"].items():
+        listeners.by_address[address] = socket.socket(fileno=descriptor)
+    reloader.bind(reloader.current)
+    reloader.resolver.answers = dict(reloader.current.resolved)
+    reloader.version = words["version"]
+    reloader.taken, reloader.refused = words["reloads"]["taken"], words["reloads"]["refused"]
+    workers.restarts = words["restarts"]
+    for found in words["workers"]:
+        worker = Worker(found["lane"], socket.socket(fileno=found["control"]))
+        worker.state = State(found["state"])
+        worker.installed = tuple(found["installed"])
+        worker.oldest = tuple(found["oldest"])
+        workers.adopt(worker, found["pid"])

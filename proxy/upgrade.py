@@ -1,0 +1,73 @@
+"""USR2: the program that is installed now replaces the one that runs, in place, and no connection is lost.
+
+The old program asks the new one first, in a child, if it could; then it becomes the new one by execve.
+Sockets, shared memory and workers stay: the new program begins workers of its own, and when they are ready lets
+the old ones finish. A no of the child changes nothing.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+from tulle.proxy import handover
+from tulle.proxy.children import Children
+from tulle.proxy.descriptors import content, memfd
+from tulle.proxy.handover import Words
+from tulle.proxy.interpreter import module_command
+from tulle.proxy.start import ENVIRONMENT, Options
+
+# What would end the new program before it listens to signals waits until it does
+FATAL = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT}
+PREFLIGHT = "tulle.proxy.preflight"
+PREFLIGHT_TIMEOUT = 60.0  # seconds
+
+
+async def preflight(children: Children, words: Words, options: Options) -> list[str]:
+    """Why the program that is installed now could not take over; empty when it could."""
+    asked = {"handover": words, "source": options.source, "workers": options.workers}
+    question = memfd("tulle-preflight", json.dumps(asked).encode())
+    os.lseek(question, 0, os.SEEK_SET)
+    said = memfd("tulle-preflight", b"")
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    os.set_inheritable(words["shared"], True)
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            module_command(PREFLIGHT),
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, question, 0), (os.POSIX_SPAWN_DUP2, said, 1)],
+        )
+        children.adopt(pid, lambda status: None if ended.done() else ended.set_result(status))
+        try:
+            status = await asyncio.wait_for(ended, PREFLIGHT_TIMEOUT)
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            return [f"the new program has not said within {PREFLIGHT_TIMEOUT:g} s that it could take over"]
+        reasons = content(said).decode(errors="replace").splitlines()
+    except OSError as error:
+        return [f"the new program cannot be run: {error.strerror}"]
+    finally:
+        os.set_inheritable(words["shared"], False)
+        os.close(question)
+        os.close(said)
+    if status != 0 and not reasons:
+        return ["the new program does not run; see what it wrote above"]
+    return reasons
+
+
+def replace_program(words: Words) -> str:
+    """Become the program that is installed now. Comes back only when that fails, with the reason."""
+    text = handover.give(words)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, FATAL)
+    try:
+        os.execve(
+            sys.executable,
+            [sys.executable, *sys.orig_argv[1:]],
+            {**os.environ, ENVIRONMENT: str(text)},
+        )
+    except OSError as error:
+        handover.take_back(words, text)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return f"the new program cannot be run: {error.strerror}"
