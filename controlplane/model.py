@@ -162,9 +162,13 @@ class Response(_Section, frozen=True):
 
 
 class Timeouts(_Section, frozen=True):
-    """How long things may take; `0s` is without limit."""
+    """How long things may take; `0s` is without limit.
 
-    request: Duration = "15s"
+    Without `request`, the response has to begin within 15 s and may then go on for as long as it likes, so that
+    event streams are not cut.
+    """
+
+    request: Duration | None = None
     per_try: Duration = "0s"
     idle: Duration = "5m"
 

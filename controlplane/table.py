@@ -82,6 +82,7 @@ class RouteRow(_Row, frozen=True):
     matches: tuple[MatchRow, ...] = ()  # at least one
     backends: tuple[BackendRow, ...] = ()  # only those with a weight
     request_timeout: int = 0
+    timeout_to_head: bool = False  # request_timeout ends with the response head
     try_timeout: int = 0
     idle_timeout: int = 0
     retry: RetryRow | None = None

@@ -43,6 +43,9 @@ _NO_EDITS = HeaderEdits()
 _ANY_PATH = PathMatch(prefix="/")
 
 
+DEFAULT_RESPONSE_TIMEOUT = "15s"
+
+
 def tabulate(config: Config) -> RoutingTable:
     """The routing table of a config that `validate` has found right."""
     cluster_index = {name: index for index, name in enumerate(config.clusters)}
@@ -126,7 +129,8 @@ def _route(route: Route, table: str, position: int, cluster_index: dict[str, int
         hostnames=tuple(["" if name == "*" else name.lower() for name in route.hostnames]),
         matches=tuple([_match(match) for match in route.matches]) if route.matches else _ANY_MATCH,
         backends=_backends(route.backends, cluster_index),
-        request_timeout=nanoseconds(timeouts.request),
+        request_timeout=nanoseconds(timeouts.request or DEFAULT_RESPONSE_TIMEOUT),
+        timeout_to_head=timeouts.request is None,
         try_timeout=nanoseconds(timeouts.per_try),
         idle_timeout=nanoseconds(timeouts.idle),
         retry=_retry(route.retries) if route.retries else None,

@@ -166,7 +166,7 @@ def _check_timeouts(timeouts: Timeouts, path: Path, report: Report) -> None:
     values = {}
     for key in ("request", "per_try", "idle"):
         try:
-            values[key] = nanoseconds(getattr(timeouts, key))
+            values[key] = nanoseconds(getattr(timeouts, key) or "0s")
         except ValueError as error:
             report.error("duration", (*path, key), str(error))
             return

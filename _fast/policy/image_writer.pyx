@@ -17,6 +17,9 @@ from tulle._fast.policy.image_buffer cimport ImageBuffer, slot_mask
 from tulle._fast.policy.log_operator cimport *
 from tulle._fast.policy.route_hash cimport hash_of_host, hash_of_path
 
+cdef enum:
+    DEFAULT_REPLAY_BYTES = 65536       # without retries: for a connection that its host closes as it is used again
+
 _PROTOCOLS = {"http": PROTOCOL_HTTP, "tcp": PROTOCOL_TCP, "auto": PROTOCOL_AUTO}
 _SLASHES = {"merge": LISTENER_MERGE_SLASHES, "keep": 0, "refuse": LISTENER_REFUSE_SLASHES}
 _ESCAPED_SLASHES = {"refuse": LISTENER_REFUSE_ESCAPED_SLASH, "keep": 0, "decode": LISTENER_DECODE_ESCAPED_SLASH}
@@ -199,8 +202,11 @@ cdef class RoutesWriter:
             entry.flags |= ROUTE_ALLOW_CONNECT
         if route.upgrade:
             entry.flags |= ROUTE_ALLOW_UPGRADE
+        if route.timeout_to_head:
+            entry.flags |= ROUTE_TIMEOUT_TO_HEAD
         entry.backends = self.write_backends(route.backends, &entry.total_weight)
         entry.request_timeout = route.request_timeout
+        entry.replay_bytes = DEFAULT_REPLAY_BYTES
         entry.try_timeout = route.try_timeout
         entry.idle_timeout = route.idle_timeout
         if route.retry is not None:
