@@ -164,8 +164,8 @@ class Response(_Section, frozen=True):
 class Timeouts(_Section, frozen=True):
     """How long things may take; `0s` is without limit.
 
-    Without `request`, the response has to begin within 15 s and may then go on for as long as it likes, so that
-    event streams are not cut.
+    Without `request`, the response has to begin within 15 s and may then go on for as long as it likes, so
+    that event streams are not cut.
     """
 
     request: Duration | None = None

@@ -173,23 +173,6 @@ def _run_check(options: argparse.Namespace, spawner: None) -> int:
     return run_check(options.file)
 
 
-def _add_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-c", "--config", type=Path, metavar="FILE", required=True, help="the configuration")
-    parser.add_argument(
-        "-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="may be repeated"
-    )
-    parser.add_argument("--listener", metavar="NAME", help="default: the first that serves HTTP")
-    parser.add_argument("method", metavar="METHOD")
-    parser.add_argument("url", metavar="URL", help="a whole one, or a path")
-    parser.set_defaults(run=_run_explain)
-
-
-def _run_explain(options: argparse.Namespace, spawner: None) -> int:
-    from tulle.proxy.explain import run_explain
-
-    return run_explain(options.config, options.method, options.url, options.header, options.listener)
-
-
 def _add_reload(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--pid-file", type=Path, metavar="FILE", help="the PID file of the proxy")

@@ -1,8 +1,8 @@
 """USR2: the program that is installed now replaces the one that runs, in place, and no connection is lost.
 
 The old program asks the new one first, in a child, if it could; then it becomes the new one by execve.
-Sockets, shared memory and workers stay: the new program begins workers of its own, and when they are ready lets
-the old ones finish. A no of the child changes nothing.
+Sockets, shared memory and workers stay: the new program begins workers of its own, and when they are ready
+lets the old ones finish. A no of the child changes nothing.
 """
 
 import asyncio

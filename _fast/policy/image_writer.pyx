@@ -17,8 +17,8 @@ from tulle._fast.policy.image_buffer cimport ImageBuffer, slot_mask
 from tulle._fast.policy.log_operator cimport *
 from tulle._fast.policy.route_hash cimport hash_of_host, hash_of_path
 
-cdef enum:
-    DEFAULT_REPLAY_BYTES = 65536       # without retries: for a connection that its host closes as it is used again
+# Without retries, for a connection that its host closes as it is used again
+DEFAULT_REPLAY_BYTES = 65536
 
 _PROTOCOLS = {"http": PROTOCOL_HTTP, "tcp": PROTOCOL_TCP, "auto": PROTOCOL_AUTO}
 _SLASHES = {"merge": LISTENER_MERGE_SLASHES, "keep": 0, "refuse": LISTENER_REFUSE_SLASHES}
