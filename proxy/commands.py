@@ -51,15 +51,6 @@ Example:
   tulle check tulle.yaml && tulle reload --pid-file /run/tulle.pid"""
 
 EXPLAIN = """\
-Say which route takes a request, where it goes and by which policy, and why the routes before it do not. It is
-the workers' own matcher, on the compiled configuration; nothing is sent."""
-EXPLAIN_EPILOG = """\
-Examples:
-  tulle explain -c tulle.yaml GET http://shop.example.com/api/items?v=2
-  tulle explain -c tulle.yaml -H 'host: shop.example.com' -H 'x-canary: 1' POST /api/items"""
-
-
-EXPLAIN = """\
 Which route, cluster, time-outs and retries a request gets, and why not another. The answer comes from the
 matcher that the workers use; nothing is started."""
 EXPLAIN_EPILOG = """\
@@ -102,7 +93,6 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     _add_proxy(_command(commands, "proxy", "run a sidecar in the foreground", PROXY, PROXY_EPILOG))
     _add_check(_command(commands, "check", "validate a configuration", CHECK, CHECK_EPILOG))
-    _add_explain(_command(commands, "explain", "what becomes of a request", EXPLAIN, EXPLAIN_EPILOG))
     _add_reload(_command(commands, "reload", "have a sidecar take its changed file", RELOAD, RELOAD_EPILOG))
     _add_explain(
         _command(commands, "explain", "which route takes a request, and why", EXPLAIN, EXPLAIN_EPILOG)
