@@ -125,6 +125,7 @@ cdef void attempt_begin(Exchange *x, Host *host) noexcept nogil:
 cdef void attempt_start(Exchange *x) noexcept nogil:
     cdef Attempt *attempt = &x.attempt
     cdef Host *host = cluster_pick(x.cluster, x)
+    cdef bint fresh = x.flags & X_FRESH != 0
     cdef int result
     if unlikely(host == NULL):
         reply_error(x, 503, FLAG_UH, NULL)
@@ -132,7 +133,8 @@ cdef void attempt_start(Exchange *x) noexcept nogil:
     attempt_begin(x, host)
     attempt.state = ATTEMPT_CONNECTING
     x.try_deadline = attempt.started + x.route.try_timeout if x.route.try_timeout != 0 else 0
-    result = pool_acquire(attempt, x.flags & X_FRESH != 0)
+    x.flags &= ~<uint32_t>X_FRESH
+    result = pool_acquire(attempt, fresh)
     if likely(result == POOL_READY):
         attempt_ready(attempt)
     elif result == POOL_OVERFLOW:
@@ -183,6 +185,7 @@ cdef int request_body(Exchange *x, const char **data, size_t *length) noexcept n
 cdef inline bint may_need_replay(const Exchange *x) noexcept nogil:
     return (
         x.route != NULL
+        and (x.attempt.reused or x.route.retry_on != 0)
         and (retry_method_repeats(x.method) or x.route.flags & ROUTE_RETRY_UNSAFE)
         and not x.flags & (X_RESPONSE_BEGUN | X_TUNNEL)
     )

@@ -7,9 +7,10 @@ from tulle._fast.base.types cimport likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Host,
 )
+from tulle._fast.flow.upstream cimport host_ref, host_unref
 from tulle._fast.flow.wake cimport wake_lane, wake_others
 from tulle._fast.net.conn cimport CONN_EOF, CONN_HUNG_UP, CONN_READABLE
-from tulle._fast.net.system cimport MSG_DONTWAIT, MSG_PEEK, recv
+from tulle._fast.net.system cimport EPOLLOUT, MSG_DONTWAIT, MSG_PEEK, recv
 from tulle._fast.policy.limits cimport limit_acquire, limit_oldest_lane, limit_release
 from tulle._fast.policy.retry cimport retry_method_repeats
 
@@ -52,12 +53,21 @@ cdef void place_freed(Cluster *cluster) noexcept nogil:
         wake_lane(worker, lane)
 
 
-cdef void pool_leave_queue(Attempt *attempt) noexcept nogil:
+cdef void leave_queue(Attempt *attempt) noexcept nogil:
     cdef Cluster *cluster = attempt.host.cluster
     list_remove(&attempt.waiting)
     cluster.waiter_count -= 1
     limit_release(cluster.lines, cluster.worker.lane_index, LIMIT_PENDING)
     waiters_publish(cluster)
+
+
+cdef void pool_leave_queue(Attempt *attempt) noexcept nogil:
+    cdef Cluster *cluster = attempt.host.cluster
+    cdef bint first = cluster.waiters.next == &attempt.waiting
+    leave_queue(attempt)
+    if first:
+        # A place that had been offered to it goes to the next in line, of whichever worker
+        place_freed(cluster)
 
 
 cdef void serve_waiters(Cluster *cluster) noexcept nogil:
@@ -73,9 +83,11 @@ cdef void serve_waiters(Cluster *cluster) noexcept nogil:
         if not limit_acquire(
             cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, cluster.config.max_connections
         ):
+            # Places that idle connections of other workers hold are to be had
+            wake_others(worker)
             return
         attempt = attempt_of(cluster.waiters.next)
-        pool_leave_queue(attempt)
+        leave_queue(attempt)
         if connect_counted(attempt) != POOL_WAIT:
             worker.hooks.attempt_failed(attempt, -1)
 
@@ -94,6 +106,7 @@ cdef Upstream *idle_take(Host *host, int method, uint64_t now) noexcept nogil:
         upstream = upstream_of(host.idle.next)
         if (
             unlikely(upstream.conn.state & (CONN_READABLE | CONN_HUNG_UP | CONN_EOF))
+            or unlikely(upstream.conn.watch.pending & ~<uint32_t>EPOLLOUT)
             or (upstream.expires != 0 and upstream.expires <= now)
             or (not retry_method_repeats(method) and not upstream_is_quiet(upstream))
         ):
@@ -124,15 +137,15 @@ cdef int connect_counted(Attempt *attempt) noexcept nogil:
     return POOL_WAIT
 
 
-cdef bint idle_evict(Cluster *cluster, Host *wanted) noexcept nogil:
-    """Close an idle connection to another host of the cluster, the least recently used of the first found."""
+cdef bint idle_evict(Cluster *cluster) noexcept nogil:
+    """Close an idle connection of the cluster, the least recently used to the first host found."""
     cdef Node *node = cluster.all_hosts.next
     cdef Host *host
     if cluster.idle_count == 0:
         return False
     while node != &cluster.all_hosts:
         host = <Host *>node
-        if host != wanted and host.idle_count > 0:
+        if host.idle_count > 0:
             cluster.worker.hooks.close_idle(upstream_of(host.idle.prev))
             return True
         node = node.next
@@ -158,7 +171,7 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
     if maximum == 0 or limit_oldest_lane(cluster.lines, worker.lanes) < 0:
         if limit_acquire(cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum):
             return connect_counted(attempt)
-        if idle_evict(cluster, host) and limit_acquire(
+        if idle_evict(cluster) and limit_acquire(
             cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum
         ):
             return connect_counted(attempt)
@@ -176,7 +189,7 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
         cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum
     ):
         first = attempt_of(cluster.waiters.next)
-        pool_leave_queue(first)
+        leave_queue(first)
         if first == attempt:
             return connect_counted(attempt)
         if connect_counted(first) != POOL_WAIT:
@@ -192,13 +205,13 @@ cdef void hand_over(Upstream *upstream, Attempt *attempt) noexcept nogil:
     """A waiter of ours takes the connection as it is, whichever host it had been meant for."""
     cdef Host *host = upstream.host
     cdef Host *meant = attempt.host
-    pool_leave_queue(attempt)
+    leave_queue(attempt)
     if meant != host:
         if meant.index >= 0:
             meant.cluster.balancer.hosts[meant.index].active -= 1
         meant.stats.requests_active -= 1
-        meant.attempts -= 1
-        host.attempts += 1
+        host_ref(host)
+        host_unref(meant)
         host.stats.requests_active += 1
         if host.index >= 0:
             host.cluster.balancer.hosts[host.index].active += 1
@@ -265,7 +278,7 @@ cdef void pool_wake(Worker *worker) noexcept nogil:
             continue
         lane = limit_oldest_lane(cluster.lines, worker.lanes)
         if lane >= 0 and lane != <int>worker.lane_index:
-            idle_evict(cluster, NULL)
+            idle_evict(cluster)
         elif not list_empty(&cluster.waiters):
             serve_waiters(cluster)
 
@@ -276,5 +289,5 @@ cdef void pool_drain(Worker *worker) noexcept nogil:
     while node != &worker.all_clusters:
         cluster = <Cluster *>node
         node = node.next
-        while idle_evict(cluster, NULL):
+        while idle_evict(cluster):
             pass

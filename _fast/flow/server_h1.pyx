@@ -411,8 +411,8 @@ cdef int server_informational(Exchange *x, const Message *message) noexcept nogi
     cdef Server *server = <Server *>x.server
     cdef HeadEdits edits
     cdef iovec piece
-    if x.version_minor == 0:
-        return CONN_DONE
+    if x.version_minor == 0 or server.conn.output != NULL:
+        return CONN_DONE               # a client that does not read may miss some: they must not pile up
     edits.target = NULL
     edits.target_length = 0
     edits.extra_count = 0

@@ -33,7 +33,9 @@ cdef void conn_event(Watch *watch, uint32_t events) noexcept nogil:
             conn.state &= ~<uint32_t>CONN_CONNECTING
             error = conn_socket_error(conn) if events & (EPOLLERR | EPOLLHUP) else 0
             conn.ops.connected(conn, error)
-        return
+        # What came with the connection gets no event of its own
+        if watch.dead or conn.state & CONN_CONNECTING or not conn.state & CONN_READABLE:
+            return
     if unlikely(conn.output != NULL or conn.state & CONN_WANT_DRAINED) and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
         conn_flush(conn)
         if conn.output == NULL:

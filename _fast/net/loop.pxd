@@ -20,6 +20,7 @@ ctypedef void (*BuryHandler)(Loop *loop, Watch *watch) noexcept nogil
 cdef struct Watch:
     int fd                             # -1 once closed
     uint32_t dead                      # 1: no handler is called any more
+    uint32_t pending                   # events of this turn that its handler has not been called for yet
     WatchHandler handler
     BuryHandler bury                   # frees what the watch lives in, at the end of the turn
     Node ready                         # in Loop.ready, or with `dead` in Loop.graveyard

@@ -71,8 +71,12 @@ cdef void loop_turn(Loop *loop, uint64_t longest) noexcept nogil:
     cdef Watch *watch
     loop.now = clock_monotonic()
     loop.turns += 1
+    # All are noted before the first is run: whoever takes up an idle connection can see what has come in for it
+    for index in range(count):
+        (<Watch *>loop.events[index].data.ptr).pending = loop.events[index].events
     for index in range(count):
         watch = <Watch *>loop.events[index].data.ptr
+        watch.pending = 0
         if likely(not watch.dead):
             watch.handler(watch, loop.events[index].events)
     if not list_empty(&loop.ready):
@@ -85,6 +89,7 @@ cdef void loop_turn(Loop *loop, uint64_t longest) noexcept nogil:
 cdef void watch_init(Watch *watch, Loop *loop, int fd, WatchHandler handler, BuryHandler bury) noexcept nogil:
     watch.fd = fd
     watch.dead = 0
+    watch.pending = 0
     watch.handler = handler
     watch.bury = bury
     watch.loop = loop

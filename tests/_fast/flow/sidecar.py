@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,19 @@ class Sidecar:
         lanes = [self.stats.lane(index) for index in range(self.stats.lanes_used)]
         return [lane["pid"] for lane in lanes if lane["state"] == 1 and lane["pid"]]
 
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """No worker runs meanwhile: what happens is one batch of events for it when it wakes."""
+        workers = self.workers()
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        try:
+            until(lambda: all(process_state(worker) == "T" for worker in workers), "all are stopped")
+            yield
+        finally:
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
+
     def words(self) -> str:
         """All that it wrote to stderr."""
         return self.log.read_text(errors="replace")
@@ -134,6 +148,10 @@ class Sidecar:
         index = figures.ENDPOINT_FIELDS.index(name)
         return sum(words[index] for words in figures.endpoints(self.stats).values())
 
+    def wait_for(self, name: str, count: int) -> None:
+        """Until a figure of all endpoints together is this."""
+        until(lambda: self.endpoint(name) == count, f"{name} is {count}")
+
     def flags(self) -> dict[str, int]:
         """How often each response flag was given."""
         counts: dict[str, int] = {}
@@ -166,6 +184,11 @@ def with_suppressed(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def process_state(pid: int) -> str:
+    """The letter of /proc: R runs, S sleeps, T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def process_ids_of_session(session: int) -> list[int]:
