@@ -3,12 +3,13 @@
 An algorithm is a file of its own, `lb_*.pyx`, with one function that answers an index into `hosts` or -1. Hosts whose
 `usable` is 0 are passed over. Pure: randomness is passed in.
 """
+from tulle._fast.base.random cimport Random
 from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
 
 cdef struct BalancerHost:
     uint64_t deadline                  # round robin: virtual time of the next turn
     uint64_t weight_until              # running sum of weights, for weighted draws
-    uint32_t weight
+    uint32_t weight                    # at least 1
     uint32_t active                    # requests in flight from this worker
     uint32_t usable
 
@@ -18,13 +19,15 @@ cdef struct BalancerState:
     uint32_t count
     uint32_t next                      # round robin over equal weights
     uint64_t total_weight
+    uint64_t seed
     bint equal                         # all weights are the same
+    bint begun                         # round robin: deadlines and heap are filled in
 
 # Takes over `hosts` (weights filled in) and `heap` (room for count). `seed` spreads the first turns of several workers
 cdef void balancer_reset(
     BalancerState *state, BalancerHost *hosts, uint32_t *heap, uint32_t count, uint64_t seed
 ) noexcept nogil
-# A host drawn by weight, usable or not
-cdef uint32_t balancer_draw(const BalancerState *state, uint64_t random) noexcept nogil
+# A usable host other than `apart` (-1: any), drawn by weight; -1 when there is none
+cdef int32_t balancer_draw(const BalancerState *state, Random *random, int32_t apart) noexcept nogil
 # The first usable host at or after `start`, -1 when there is none
 cdef int32_t balancer_scan(const BalancerState *state, uint32_t start) noexcept nogil

@@ -1,5 +1,9 @@
 """See `balancer.pxd`."""
-from tulle._fast.base.random cimport random_scale
+from tulle._fast.base.random cimport random_next, random_scale
+from tulle._fast.base.types cimport likely
+
+cdef enum:
+    DRAWS = 8
 
 
 cdef void balancer_reset(
@@ -10,26 +14,27 @@ cdef void balancer_reset(
     state.hosts = hosts
     state.heap = heap
     state.count = count
+    state.seed = seed
     state.equal = True
+    state.begun = False
     for index in range(count):
         total += hosts[index].weight
         hosts[index].weight_until = total
-        hosts[index].deadline = 0
         if hosts[index].weight != hosts[0].weight:
             state.equal = False
-        heap[index] = index
     state.total_weight = total
     state.next = <uint32_t>(seed % count) if count else 0
 
 
-cdef uint32_t balancer_draw(const BalancerState *state, uint64_t random) noexcept nogil:
+cdef inline uint32_t draw_any(const BalancerState *state, uint64_t word) noexcept nogil:
+    """A host by weight, usable or not."""
     cdef uint64_t draw
     cdef uint32_t low = 0
     cdef uint32_t high = state.count - 1
     cdef uint32_t middle
     if state.equal:
-        return <uint32_t>random_scale(random, state.count)
-    draw = random_scale(random, state.total_weight)
+        return <uint32_t>random_scale(word, state.count)
+    draw = random_scale(word, state.total_weight)
     while low < high:
         middle = (low + high) // 2
         if draw < state.hosts[middle].weight_until:
@@ -37,6 +42,41 @@ cdef uint32_t balancer_draw(const BalancerState *state, uint64_t random) noexcep
         else:
             low = middle + 1
     return low
+
+
+cdef inline uint64_t weight_of(const BalancerState *state, uint32_t index, int32_t apart) noexcept nogil:
+    """0 for a host that is not to be drawn."""
+    return state.hosts[index].weight if state.hosts[index].usable and <int32_t>index != apart else 0
+
+
+cdef int32_t draw_exactly(const BalancerState *state, uint64_t word, int32_t apart) noexcept nogil:
+    cdef uint64_t total = 0
+    cdef uint64_t draw, weight
+    cdef uint32_t index
+    for index in range(state.count):
+        total += weight_of(state, index, apart)
+    if total == 0:
+        return -1
+    draw = random_scale(word, total)
+    for index in range(state.count):
+        weight = weight_of(state, index, apart)
+        if draw < weight:
+            return <int32_t>index
+        draw -= weight
+    return -1
+
+
+cdef int32_t balancer_draw(const BalancerState *state, Random *random, int32_t apart) noexcept nogil:
+    cdef uint32_t index
+    cdef int _draw
+    if state.count == 0:
+        return -1
+    # Drawing again keeps the weights right among those that may be drawn, and so does the count of them in the end
+    for _draw in range(DRAWS):
+        index = draw_any(state, random_next(random))
+        if likely(state.hosts[index].usable and <int32_t>index != apart):
+            return <int32_t>index
+    return draw_exactly(state, random_next(random), apart)
 
 
 cdef int32_t balancer_scan(const BalancerState *state, uint32_t start) noexcept nogil:

@@ -1,5 +1,7 @@
 """Counts as a worker does, so that the readers can be tested."""
-from tulle._fast.base.histogram cimport histogram_octave, histogram_step
+from libc.stdlib cimport free, malloc
+
+from tulle._fast.base.histogram cimport Histogram, histogram_octave, histogram_step
 from tulle._fast.base.shared cimport (
     Lane, Series, histogram_record, lane_cluster, lane_endpoint, lane_series, shared_cluster_lines, shared_lane,
 )
@@ -88,3 +90,33 @@ def append(Stats stats, uint32_t lane, bytes line) -> bool:
 def fine_bucket(uint64_t nanoseconds) -> int:
     cdef uint32_t octave = histogram_octave(nanoseconds)
     return octave * 32 + histogram_step(nanoseconds, octave)
+
+
+def record_often(Stats stats, uint32_t lane, uint32_t series, uint32_t times) -> None:
+    """Durations of all lengths, into so many series in turn."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    cdef Histogram **histograms = <Histogram **>malloc(series * sizeof(void *))
+    cdef uint64_t duration = 1
+    cdef uint32_t index, _time, which = 0
+    if histograms == NULL:
+        raise MemoryError
+    for index in range(series):
+        histograms[index] = &lane_series(stats.shared, own, 1, index + 1, 1, 1).duration
+    with nogil:
+        for _time in range(times):
+            duration = duration * <uint64_t>0x9E3779B97F4A7C15 + 1
+            histogram_record(stats.shared, own, histograms[which], duration >> (27 + (duration & 15)))
+            which = which + 1 if which + 1 < series else 0
+    free(histograms)
+
+
+def find_often(Stats stats, uint32_t lane, uint32_t series, uint32_t times) -> int:
+    """Look up so many series in turn; the sum of their routes."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    cdef uint64_t total = 0
+    cdef uint32_t _time, which = 0
+    with nogil:
+        for _time in range(times):
+            total += lane_series(stats.shared, own, 1, which + 1, 1, 1).route
+            which = which + 1 if which + 1 < series else 0
+    return total

@@ -1,0 +1,29 @@
+"""How long it takes to pick a host, 1000 times a round.
+
+Run with `./dev test bench/micro`; microseconds a round are nanoseconds a pick.
+"""
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from tests._fast.policy.balancing import LEAST_REQUEST, RANDOM, ROUND_ROBIN, Balancer
+
+TIMES = 1000
+ALGORITHMS = {"round robin": ROUND_ROBIN, "least request": LEAST_REQUEST, "random": RANDOM}
+
+
+@pytest.mark.parametrize("hosts", [10, 1000])
+@pytest.mark.parametrize("weights", ["equal", "weighted"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_pick(benchmark: BenchmarkFixture, algorithm: str, weights: str, hosts: int) -> None:
+    balancer = Balancer(
+        ALGORITHMS[algorithm], [1 if weights == "equal" else 1 + index % 7 for index in range(hosts)]
+    )
+    assert benchmark(balancer.pick_often, TIMES) > 0
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_pick_with_half_of_the_hosts_down(benchmark: BenchmarkFixture, algorithm: str) -> None:
+    balancer = Balancer(ALGORITHMS[algorithm], [1 + index % 7 for index in range(1000)])
+    balancer.use(range(0, 1000, 2))
+    assert benchmark(balancer.pick_often, TIMES) > 0

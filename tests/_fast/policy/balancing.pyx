@@ -1,0 +1,126 @@
+"""The balancers as a Python class, for tests and benchmarks; built in place only."""
+from libc.stdlib cimport calloc, free
+
+from tulle._fast.base.random cimport Random, random_next, random_scale, random_seed
+from tulle._fast.base.types cimport BUG_ON, int32_t, uint32_t, uint64_t
+from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, balancer_reset
+from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
+from tulle._fast.policy.lb_random cimport lb_random_pick
+from tulle._fast.policy.lb_round_robin cimport lb_round_robin_pick
+
+ROUND_ROBIN, LEAST_REQUEST, RANDOM = range(3)
+
+
+cdef class Balancer:
+    """Hosts of these weights, all usable and idle, and an algorithm that picks among them."""
+    cdef BalancerState state
+    cdef Random random
+    cdef int algorithm
+    cdef uint32_t choices
+
+    def __cinit__(self, int algorithm, list weights, uint64_t seed=1, uint32_t choices=2):
+        cdef BalancerHost *hosts = <BalancerHost *>calloc(len(weights) + 1, sizeof(BalancerHost))
+        cdef uint32_t *heap = <uint32_t *>calloc(len(weights) + 1, sizeof(uint32_t))
+        cdef uint32_t index
+        self.state.hosts = hosts
+        self.state.heap = heap
+        if hosts == NULL or heap == NULL:
+            raise MemoryError
+        for index in range(<uint32_t>len(weights)):
+            hosts[index].weight = weights[index]
+            hosts[index].usable = 1
+        self.algorithm = algorithm
+        self.choices = choices
+        random_seed(&self.random, seed)
+        balancer_reset(&self.state, hosts, heap, <uint32_t>len(weights), seed)
+
+    def __dealloc__(self):
+        free(self.state.hosts)
+        free(self.state.heap)
+
+    cdef int32_t next(self) noexcept nogil:
+        if self.algorithm == 0:
+            return lb_round_robin_pick(&self.state)
+        if self.algorithm == 1:
+            return lb_least_request_pick(&self.state, &self.random, self.choices)
+        return lb_random_pick(&self.state, &self.random)
+
+    def pick(self) -> int:
+        """The index of a host, -1 when none is usable."""
+        return self.next()
+
+    def use(self, usable) -> None:
+        """These are usable, the others are not."""
+        cdef uint32_t index
+        usable = set(usable)
+        for index in range(self.state.count):
+            self.state.hosts[index].usable = index in usable
+
+    def load(self, active: list[int]) -> None:
+        """Requests in flight to each host."""
+        cdef uint32_t index
+        for index in range(self.state.count):
+            self.state.hosts[index].active = active[index]
+
+    def counts(self, uint32_t picks) -> list[int]:
+        """How often each host is picked."""
+        cdef uint32_t *counted = <uint32_t *>calloc(self.state.count, sizeof(uint32_t))
+        cdef uint32_t _pick
+        if counted == NULL:
+            raise MemoryError
+        with nogil:
+            for _pick in range(picks):
+                counted[self.next()] += 1
+        found = [counted[index] for index in range(self.state.count)]
+        free(counted)
+        return found
+
+    def serve(self, uint32_t concurrency, uint32_t requests, speeds: list[int]) -> tuple[list[int], int]:
+        """A closed system: so many requests are always in flight, and whenever one ends the next is sent.
+
+        The chance of a request to be the next that ends is proportional to the speed of its host. Answers how often
+        each host was picked, and the most that any had in flight at a time.
+        """
+        cdef uint32_t count = self.state.count
+        cdef uint32_t *counted = <uint32_t *>calloc(2 * count, sizeof(uint32_t))
+        cdef uint32_t *speed = counted + count
+        cdef uint32_t _request, index, most = 0
+        if counted == NULL:
+            raise MemoryError
+        for index in range(count):
+            speed[index] = speeds[index]
+        with nogil:
+            for _request in range(requests):
+                if _request >= concurrency:
+                    self.state.hosts[self.ending(speed)].active -= 1
+                index = <uint32_t>self.next()
+                counted[index] += 1
+                self.state.hosts[index].active += 1
+                if self.state.hosts[index].active > most:
+                    most = self.state.hosts[index].active
+        found = [counted[index] for index in range(count)]
+        free(counted)
+        return found, most
+
+    cdef uint32_t ending(self, const uint32_t *speed) noexcept nogil:
+        cdef uint64_t total = 0
+        cdef uint64_t draw
+        cdef uint32_t index
+        for index in range(self.state.count):
+            total += <uint64_t>self.state.hosts[index].active * speed[index]
+        draw = random_scale(random_next(&self.random), total)
+        for index in range(self.state.count):
+            if draw < <uint64_t>self.state.hosts[index].active * speed[index]:
+                return index
+            draw -= <uint64_t>self.state.hosts[index].active * speed[index]
+        BUG_ON(True)
+        return 0
+
+    def pick_often(self, uint32_t times) -> int:
+        """For benchmarks; the sum of the picks."""
+        cdef uint64_t total = 0
+        cdef uint32_t _time
+        with nogil:
+            for _time in range(times):
+                total += <uint64_t>self.next()
+        return total
