@@ -9,6 +9,7 @@ from tulle._fast.net.conn cimport (
     CONN_DATA, CONN_DONE, CONN_EOF, CONN_FULL, CONN_HUNG_UP, CONN_READABLE, Conn, conn_available, conn_data, conn_fill,
     conn_grow, conn_release_input,
 )
+from tulle._fast.net.loop cimport watch_make_ready
 from tulle._fast.net.splice cimport SPLICE_MIN
 
 cdef enum:
@@ -150,13 +151,17 @@ cdef int read_tunnel(Server *server, const char **data, size_t *length) noexcept
 
 cdef int server_read_body(Exchange *x, const char **data, size_t *length) noexcept nogil:
     cdef Server *server = <Server *>x.server
-    if server.framing == FRAMING_LENGTH:
-        return read_length(server, data, length)
-    if server.framing == FRAMING_CHUNKED:
-        return read_chunked(x, server, data, length)
+    cdef int result = BODY_END
     if server.framing == FRAMING_TUNNEL:
         return read_tunnel(server, data, length)
-    return BODY_END
+    if server.framing == FRAMING_LENGTH:
+        result = read_length(server, data, length)
+    elif server.framing == FRAMING_CHUNKED:
+        result = read_chunked(x, server, data, length)
+    if unlikely(server.conn.state & CONN_HUNG_UP) and result == BODY_END:
+        # The client's FIN may lie behind the body, and no event will tell of it again
+        watch_make_ready(&server.conn.watch)
+    return result
 
 
 cdef Conn *server_plain_source(Exchange *x, uint64_t **remaining) noexcept nogil:

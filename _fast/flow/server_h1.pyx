@@ -278,6 +278,8 @@ cdef void server_begin(Server *server) noexcept nogil:
     if message.framing == FRAMING_NONE:
         x.flags |= X_REQUEST_READ
         conn_release_input(&server.conn)
+        if unlikely(server.conn.state & CONN_HUNG_UP):
+            watch_make_ready(&server.conn.watch)
     if unlikely(server.closing) or (
         x.listener != NULL and x.listener.max_requests != 0 and server.requests >= x.listener.max_requests
     ):

@@ -227,6 +227,17 @@ def test_a_client_that_leaves_while_it_waits(lab: Lab, end: str) -> None:
     until(lambda: counted(lab, "DC") == before + 1, "it is counted")
 
 
+@pytest.mark.parametrize("body", [None, b"", b"body"])
+def test_a_client_that_leaves_right_behind_its_request(lab: Lab, body: bytes | None) -> None:
+    """Its FIN comes with the request, in one event: it has left no less than one whose FIN comes later."""
+    client = lab.client()
+    with lab.sidecar.asleep():
+        client.send(request(body=body))
+        client.half_close()
+    assert client.read_rest() == b""
+    lab.accept().expect_gone()
+
+
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_client_that_leaves_in_the_middle_of_its_head(lab: Lab, end: str) -> None:
     client = lab.client()
