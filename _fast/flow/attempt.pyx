@@ -357,6 +357,8 @@ cdef void attempt_failed(Attempt *attempt, int flag) noexcept nogil:
     cdef Exchange *x = attempt.exchange
     cdef bint reached = attempt.delivered
     cdef bint raced
+    # Its head, if there was one, has gone with the connection
+    x.response = NULL
     if flag < 0:
         flag = FLAG_UF
     if x.flags & X_RESPONSE_BEGUN:
