@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tulle.proxy.children import Children
-from tulle.proxy.listeners import Listeners
+from tulle.proxy.listeners import ADMIN, Listeners, Place
 from tulle.proxy.reload import Reloader
 from tulle.proxy.workers import Workers
 
@@ -45,7 +45,7 @@ class Administration:
             from tulle.proxy.admin.server import AdminServer
 
             self.server = AdminServer(Pages(self).respond)
-            await self.server.open(listeners.by_address[address])
+            await self.server.open(listeners.sockets[Place(address, ADMIN)])
 
     def close(self) -> None:
         if self.server is not None:

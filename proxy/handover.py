@@ -12,7 +12,7 @@ from typing import Any
 from tulle.proxy.configuration import Configuration
 from tulle.proxy.descriptors import content, memfd
 from tulle.proxy.failure import Failure
-from tulle.proxy.listeners import Listeners
+from tulle.proxy.listeners import Listeners, Place
 from tulle.proxy.reload import Reloader
 from tulle.proxy.shared import Shared
 from tulle.proxy.start import ENVIRONMENT
@@ -31,7 +31,7 @@ def describe(reloader: Reloader, workers: Workers, began: float) -> Words:
         "shared": workers.stats.descriptor,
         "wakes": workers.shared.wakes,
         "log": workers.shared.log,
-        "listeners": {address: own.fileno() for address, own in reloader.listeners.by_address.items()},
+        "listeners": [[*place, own.fileno()] for place, own in reloader.listeners.sockets.items()],
         "configuration": {
             "version": current.version,
             "serial": current.serial,
@@ -63,7 +63,7 @@ def descriptors(words: Words) -> list[int]:
         words["shared"],
         words["log"],
         *words["wakes"],
-        *words["listeners"].values(),
+        *(descriptor for _, _, descriptor in words["listeners"]),
         *words["configuration"]["descriptors"],
         *(worker["control"] for worker in words["workers"]),
     ]
@@ -116,8 +116,8 @@ def configuration(words: Words, workers: int | None) -> Configuration:
 
 def adopt(words: Words, listeners: Listeners, reloader: Reloader, workers: Workers) -> None:
     """Take over sockets, figures and workers."""
-    for address, descriptor in words["listeners"].items():
-        listeners.by_address[address] = socket.socket(fileno=descriptor)
+    for address, owner, descriptor in words["listeners"]:
+        listeners.sockets[Place(address, owner)] = socket.socket(fileno=descriptor)
     reloader.bind(reloader.current)
     reloader.resolver.answers = dict(reloader.current.resolved)
     reloader.version = words["version"]

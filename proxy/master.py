@@ -12,14 +12,14 @@ from typing import Any
 
 import tulle
 from tulle._fast.base import process
-from tulle.proxy import handover, notify, runtime_dir, upgrade
+from tulle.proxy import handover, notify, runtime_dir, sockets, upgrade
 from tulle.proxy.administration import Administration
 from tulle.proxy.children import Children, answer
 from tulle.proxy.configuration import Configuration, Settings, read_result
 from tulle.proxy.control_socket import ControlSocket
 from tulle.proxy.failure import Failure
 from tulle.proxy.limits import raise_open_files
-from tulle.proxy.listeners import Listeners
+from tulle.proxy.listeners import Listeners, admin_places
 from tulle.proxy.logger import Logger
 from tulle.proxy.messages import complain, say, warn
 from tulle.proxy.pidfile import PidFile
@@ -152,7 +152,10 @@ class Master:
         status = f"ready: {count} worker{'s' * (count != 1)}, {what}"
         self.administration.not_ready = ""
         notify.ready(status)
-        say(f"{status}, pid {os.getpid()}, {', '.join(self.reloader.addresses().values()) or 'no listeners'}")
+        places = [f"{name} {address}" for name, address in self.reloader.addresses().items()]
+        for place in admin_places(self.reloader.current.settings):
+            places.append(f"admin {sockets.name(self.listeners.sockets[place])}")
+        say("; ".join([f"{status}, pid {os.getpid()}", *places]))
 
     async def _first_workers(self) -> None:
         try:

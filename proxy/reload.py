@@ -14,7 +14,7 @@ from tulle.proxy import sockets
 from tulle.proxy.children import Children
 from tulle.proxy.configuration import Configuration, Settings, read_result
 from tulle.proxy.failure import Failure
-from tulle.proxy.listeners import Listeners
+from tulle.proxy.listeners import Listeners, Place, admin_places, place_of, places_of
 from tulle.proxy.messages import warn
 from tulle.proxy.protocol import Control, ControlMessage
 from tulle.proxy.resolver import REFRESH, Resolver
@@ -100,8 +100,7 @@ class Reloader:
         """Close the listeners' sockets, not the admin server's; the ids of those that were open."""
         stopped = list(self.current.sockets)
         self.current.sockets = {}
-        admin = self.current.settings.admin_address
-        self.listeners.keep([admin] if admin else [])
+        self.listeners.keep(admin_places(self.current.settings))
         return stopped
 
     async def renew_workers(self, seconds: float) -> Outcome:
@@ -125,13 +124,13 @@ class Reloader:
                 new.close()
                 return Outcome(old.version, ("the workers of the new program do not come up; see above",))
             await self.on_taken(settings)
-            self.listeners.keep(addresses(settings))
+            self.listeners.keep(places_of(settings))
             old.close()
             return Outcome(new.version)
 
     # -- install ------------------------------------------------------------------------------------------
 
-    def bind(self, configuration: Configuration) -> list[str]:
+    def bind(self, configuration: Configuration) -> list[Place]:
         """Give a configuration its sockets; the addresses that are new. `Failure` when one cannot be had."""
         settings = configuration.settings
         if settings.workers > self.workers.shared.most_workers:
@@ -140,9 +139,9 @@ class Reloader:
                 f"workers: {settings.workers} are more than the {most} that there is room for; "
                 "lower it, or restart the proxy with it"
             )
-        new = self.listeners.bind(addresses(settings))
+        new = self.listeners.bind(places_of(settings))
         configuration.sockets = {
-            listener.id: self.listeners.by_address[listener.address] for listener in settings.listeners
+            listener.id: self.listeners.sockets[place_of(listener)] for listener in settings.listeners
         }
         return new
 
@@ -196,7 +195,7 @@ class Reloader:
             raise
         self.current = new
         await self.on_taken(new.settings)
-        self.listeners.keep(addresses(new.settings))
+        self.listeners.keep(places_of(new.settings))
         old.close()
 
     async def _install(self, old: Configuration, new: Configuration) -> None:
@@ -239,12 +238,6 @@ class Reloader:
 
 async def _nothing(settings: Settings) -> None:
     pass
-
-
-def addresses(settings: Settings) -> list[str]:
-    """All that are to be listened on."""
-    admin = [settings.admin_address] if settings.admin_address else []
-    return [*(listener.address for listener in settings.listeners), *admin]
 
 
 def compile_task(

@@ -162,6 +162,7 @@ cdef void listener_drop(Listener *listener) noexcept nogil:
     cdef Server *server
     list_remove(&listener.node)
     timer_remove(&listener.timer)
+    watch_delete(&listener.watch)      # others have the socket open: closing it here takes it out of no epoll set
     watch_kill(&listener.watch)
     while node != &worker.servers:
         server = server_of(node)

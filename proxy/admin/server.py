@@ -88,6 +88,7 @@ class Connection:
         self.writer = writer
         self.respond = respond
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self.head_only = False
 
     async def serve(self) -> None:
         while True:
@@ -118,6 +119,7 @@ class Connection:
                     self.http.receive_data(await self.reader.read(LONGEST_HEAD))
             elif isinstance(event, h11.Request):
                 request = event
+                self.head_only = event.method == b"HEAD"
             elif isinstance(event, h11.Data):
                 body += len(event.data)
                 if body > LONGEST_BODY:
@@ -148,17 +150,12 @@ class Connection:
             headers.append(("allow", answer.allow))
         if closes:
             headers.append(("connection", "close"))
-        self.writer.write(
-            self._bytes(
-                h11.Response(
-                    status_code=answer.status, headers=headers, reason=REASONS.get(answer.status, b"")
-                )
-            )
-        )
-        # h11 leaves the body of an answer to HEAD to us
-        if getattr(self.http, "_request_method", b"") != b"HEAD":
-            self.writer.write(self._bytes(h11.Data(data=answer.body)))
-        self.writer.write(self._bytes(h11.EndOfMessage()))
+        reason = REASONS.get(answer.status, b"")
+        parts = [self._bytes(h11.Response(status_code=answer.status, headers=headers, reason=reason))]
+        if not self.head_only:
+            parts.append(self._bytes(h11.Data(data=answer.body)))
+        parts.append(self._bytes(h11.EndOfMessage()))
+        self.writer.write(b"".join(parts))
         async with asyncio.timeout(PATIENCE):
             await self.writer.drain()
 
