@@ -6,7 +6,7 @@ from pathlib import Path
 from tulle.proxy.demo import mesh
 from tulle.proxy.demo.paint import Line, Span, Style
 
-COMMAND_WIDTH = 50
+COMMAND_WIDTH = 46  # so that all fits into 80 columns
 
 
 def opening(addresses: mesh.Addresses, file: Path, pid: int, step: float, unicode: bool) -> list[Line]:
@@ -15,9 +15,9 @@ def opening(addresses: mesh.Addresses, file: Path, pid: int, step: float, unicod
         [],
         [
             Span(" Tulle", Style.STRONG),
-            Span(f"  a sidecar with {mesh.WORKERS} workers; behind it a shop in two versions, and a service"),
+            Span(f"  a sidecar with {mesh.WORKERS} workers, behind it a shop in two versions and a"),
         ],
-        [Span("        that has troubles; before it steady traffic; all of it on this machine")],
+        [Span("        service that has troubles, before it steady traffic: all on this machine")],
         [],
         *_picture(addresses, step, unicode),
         [],
@@ -43,11 +43,11 @@ def commands(addresses: mesh.Addresses) -> list[tuple[str, str]]:
 def _picture(addresses: mesh.Addresses, step: float, unicode: bool) -> list[Line]:
     arrow, branches = ("──▶", ("─┬─▶", " ├─▶", " └─▶")) if unicode else ("-->", ("-+->", " +->", " +->"))
     begin = f"   curl {arrow} {addresses.web} "
-    shares = "90 % of the shop's requests", "10 %, then 50, 100, 50, and again" if step else "10 %"
+    shares = "90 %", "10 %, then 50, 100, 50" if step else "10 %"
     rows = [
         ("shop v1", Style.OLD, addresses.old, shares[0]),
         ("shop v2", Style.NEW, addresses.new, shares[1]),
-        ("reports", Style.WARM, addresses.reports, "slow, and every fifth answer is a 503"),
+        ("reports", Style.WARM, addresses.reports, "slow, a fifth fails"),
     ]
     return [
         [
@@ -66,8 +66,9 @@ def _command(command: str, remark: str) -> Line:
 
 
 def _file(file: Path, pid: int, step: float) -> list[Line]:
-    remark = f"changed every {step:g} s" if step else "for you to change"
     return [
-        _command(f"less {shlex.quote(str(file))}", f"its configuration, {remark}"),
+        _command(
+            f"less {shlex.quote(str(file))}", f"changed every {step:g} s" if step else "yours to change"
+        ),
         _command(f"kill -HUP {pid}", "has it read again"),
     ]

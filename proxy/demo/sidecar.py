@@ -24,7 +24,8 @@ class Sidecar:
         self.on_line: Callable[[str], None] = lambda line: None
         self.ended = asyncio.Event()
         self.changed = asyncio.Condition()
-        self.outcomes = 0  # of reloads
+        self.reloads = 0  # that it has taken, whoever asked for them
+        self.refusals = 0
         self.ready = False
         self.listening = asyncio.create_task(self._listen())
 
@@ -47,16 +48,16 @@ class Sidecar:
         `Failure` when it was refused or took too long.
         """
         loop = asyncio.get_running_loop()
-        before = self.outcomes
+        taken, answered = self.reloads, self.reloads + self.refusals
         began = loop.time()
         self.process.tell(signal.SIGHUP)
         try:
             async with asyncio.timeout(RELOAD_TIMEOUT):
-                await self._until(lambda: self.outcomes > before)
+                await self._until(lambda: self.reloads + self.refusals > answered)
         except TimeoutError:
             text = f"no word about the reload in {RELOAD_TIMEOUT:.0f} s; the sidecar says:"
             raise Failure(text, *self.said) from None
-        if "refused" in self.said[-1]:
+        if self.reloads == taken:
             raise Failure("the sidecar has refused the new configuration:", *self.said)
         return loop.time() - began
 
@@ -81,7 +82,8 @@ class Sidecar:
             self.said.append(line)
             self.on_line(line)
             self.ready = self.ready or line.startswith("ready")
-            self.outcomes += line.startswith(("reloaded", "reload refused"))
+            self.reloads += line.startswith("reloaded")
+            self.refusals += line.startswith("reload refused")
             async with self.changed:
                 self.changed.notify_all()
         await self.process.child.wait()

@@ -31,14 +31,14 @@ class Terminal:
         return shutil.get_terminal_size((100, 24)).lines
 
     def print(self, *lines: Line) -> None:
-        """Lines that stay, above what is redrawn."""
-        self._write([self._to_top(), *(self._end(line) for line in lines)])
+        """Lines that stay, whole, above what is redrawn."""
+        self._write([self._to_top(), *(self._end(line, sys.maxsize) for line in lines)])
         self.drawn = 0
 
     def draw(self, lines: list[Line]) -> None:
         """Lines in place of those drawn last; as many as fit on the screen."""
         lines = lines[: self.height - 1]
-        self._write([HIDE_CURSOR, self._to_top(), *(self._end(line) for line in lines)])
+        self._write([HIDE_CURSOR, self._to_top(), *(self._end(line, self.width) for line in lines)])
         self.drawn = len(lines)
 
     def close(self) -> None:
@@ -50,9 +50,8 @@ class Terminal:
     def _to_top(self) -> str:
         return f"\r\x1b[{self.drawn}A{CLEAR_BELOW}" if self.drawn else ""
 
-    def _end(self, line: Line) -> str:
+    def _end(self, line: Line, width: int) -> str:
         clear = CLEAR_LINE if self.live else ""
-        width = self.width if self.live else sys.maxsize
         return f"{paint(line, width, self.colours)}{clear}\n"
 
     def _write(self, parts: list[str]) -> None:

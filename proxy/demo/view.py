@@ -40,17 +40,17 @@ class View:
         self.canary = canary
         self.began = shop.began
         self.history: deque[Second] = deque(maxlen=COLUMNS)
-        self.changes_drawn = 0
+        self.reloads_drawn = 0
         self.changes_told = 0
         self.blocks = BLOCKS if unicode else PLAIN_BLOCKS
         self.arrow = "▲" if unicode else "^"
 
     def tick(self, now: float) -> None:
         """Once a second: another column."""
-        reloads = len(self.canary.changes)
+        reloads = self.canary.sidecar.reloads
         share = self.shop.recent(now, 1.0).share(mesh.NEW)
-        self.history.append(Second(share, reloads > self.changes_drawn))
-        self.changes_drawn = reloads
+        self.history.append(Second(share, reloads > self.reloads_drawn))
+        self.reloads_drawn = reloads
 
     def share(self, now: float) -> int:
         """Per cent of the answers that come from the new version, as the split is now."""
@@ -92,6 +92,8 @@ class View:
         return [Span(" " * LABEL + marks.rjust(COLUMNS), Style.WARM)]
 
     def _last_change(self) -> Line:
+        if not self.canary.step:
+            return [Span(" " * LABEL + count(self.canary.sidecar.reloads, "reload"))]
         if not self.canary.changes:
             return [Span(" " * LABEL + f"asked for {split(self.canary.share)} (v1/v2)")]
         change = self.canary.changes[-1]
@@ -104,7 +106,7 @@ class View:
 
     def _next_change(self, now: float) -> str:
         if not self.canary.step:
-            return "the split is yours: change the file and send SIGHUP, as above"
+            return "the split is yours: change the file, and send SIGHUP as above"
         left = max(self.canary.next_at - now, 0)
         return f"next: {split(FOLLOWING[self.canary.share])} in {math.ceil(left)} s"
 
@@ -119,14 +121,10 @@ class View:
 
     def _footer(self, now: float) -> Line:
         last = self.counters.last
-        memory = (
-            f"the sidecar has {last.memory / 1e6:.1f} MB of memory, {mesh.WORKERS} workers included"
-            if last
-            else ""
-        )
+        memory = f"sidecar: {last.memory / 1e6:.1f} MB with its {mesh.WORKERS} workers   " if last else ""
         return [
             Span(f" {clock(now - self.began)}".ljust(LABEL), Style.STRONG),
-            Span(f"{memory + '   ' if memory else ''}Ctrl-C to leave", Style.FAINT),
+            Span(f"{memory}Ctrl-C to leave", Style.FAINT),
         ]
 
     # -- line by line ----------------------------------------------------------------------------------------
@@ -155,7 +153,7 @@ class View:
 
     def last_word(self) -> list[Line]:
         shop, reports = self.shop, self.reports
-        reloads = len(self.canary.changes)
+        reloads = self.canary.sidecar.reloads
         lines = [
             [
                 Span(f"{shop.total:,} requests to the shop, {count(reloads, 'reload')} while they flowed: "),

@@ -104,7 +104,7 @@ def test_a_short_run_shows_every_step_and_leaves_nothing(start: Start, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     demo = start("--step", "0")
     assert demo.stdout
@@ -126,6 +126,50 @@ def test_nothing_outlives_a_demo_that_is_killed(start: Start) -> None:
         pass
     demo.kill()
     assert all_gone(demo.pid)
+
+
+def test_its_configuration_may_be_changed_by_hand(start: Start) -> None:
+    demo = start("--step", "0")
+    lines = lines_until_it_runs(demo)
+    file, pid = printed(lines, r"less (\S+)"), int(printed(lines, r"kill -HUP (\d+)"))
+    text = Path(file).read_text()
+    assert "{cluster: shop-v2, weight: 10}" in text
+    mesh.write(Path(file), text.replace("weight: 10}", "weight: ten}"))
+    os.kill(pid, signal.SIGHUP)
+    wait_for(demo, "the sidecar says: reload refused; version 1 serves on")
+    mesh.write(Path(file), text.replace("weight: 90}", "weight: 0}"))
+    os.kill(pid, signal.SIGHUP)
+    wait_for(demo, "the sidecar says: reloaded")
+    wait_for(demo, "v1 0 % v2 100 %")
+    demo.terminate()
+    assert "1 reload while they flowed: 0 failed." in demo.communicate(timeout=30)[0]
+
+
+def test_a_sidecar_that_dies_ends_the_demo(start: Start, tmp_path: Path) -> None:
+    demo = start("--step", "0")
+    os.kill(int(printed(lines_until_it_runs(demo), r"kill -HUP (\d+)")), signal.SIGKILL)
+    _, errors = demo.communicate(timeout=30)
+    assert demo.returncode == 1
+    assert "the sidecar has left; it says:" in errors
+    assert "Traceback" not in errors
+    assert all_gone(demo.pid)
+    assert list(tmp_path.iterdir()) == []
+
+
+def printed(lines: list[str], pattern: str) -> str:
+    """What the demo's first lines give for a pattern with one group."""
+    match = re.search(pattern, "\n".join(lines))
+    assert match is not None
+    return match[1]
+
+
+def wait_for(demo: subprocess.Popen[str], text: str) -> None:
+    """Read lines until one has this text."""
+    assert demo.stdout
+    for line in demo.stdout:
+        if text in line:
+            return
+    pytest.fail(f"the demo has left without a word of {text!r}")
 
 
 def test_a_terminal_is_drawn_on_in_place_and_without_colours_when_asked(tmp_path: Path) -> None:
