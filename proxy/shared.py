@@ -1,6 +1,8 @@
 """What master and workers share: the block of figures, an eventfd for each lane, one for the logger."""
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 
 from tulle._fast.base import stats
 
@@ -32,6 +34,12 @@ class Shared:
     def descriptors(self, control: int) -> list[int]:
         """What a worker gets, see `spawner`."""
         return [self.stats.descriptor, control, self.log, *self.wakes]
+
+    def wake(self, lanes: Iterable[int]) -> None:
+        """Have the workers of these lanes look at who waits."""
+        for lane in lanes:
+            with suppress(BlockingIOError):  # it has been told so often that it will look anyway
+                os.eventfd_write(self.wakes[lane], 1)
 
     @property
     def most_workers(self) -> int:

@@ -238,6 +238,7 @@ class Workers:
         worker.close()
         self.running.remove(worker)
         self.stats.clear_lane(worker.lane)
+        self.shared.wake(other.lane for other in self.running)  # what it held is free for who waits
         if unexpected and self.wanted:
             self._replace(worker, status)
         self._changed()

@@ -10,7 +10,7 @@ A lane's `Series` and histogram octaves come from its arena, which only grows; `
 it covers has been written, so a reader, or the next owner after a kill, never sees a half-made series.
 """
 from tulle._fast.base.histogram cimport Histogram
-from tulle._fast.base.types cimport int32_t, uint8_t, uint32_t, uint64_t
+from tulle._fast.base.types cimport int32_t, prefetch, uint32_t, uint64_t, uint8_t
 
 cdef enum:
     SHARED_MAGIC = 0x544C5348
@@ -149,17 +149,17 @@ cdef struct EndpointStats:             # per endpoint slot, in every lane
 cdef enum:
     SERIES_SLOTS = 262144              # of a lane's index, open addressing; at most half of it is used
 
-cdef struct Series:                    # requests of one listener, route and cluster
+cdef struct Series:                    # requests of one listener, route and cluster; what every request writes comes first
     uint32_t listener                  # id; 0: none
     uint32_t route                     # id; 0: none
     uint32_t cluster                   # slot + 1; 0: none
     uint32_t cluster_generation
     uint64_t requests[6]               # RESPONSE_CLASSES
-    uint64_t flags[32]                 # ResponseFlag
     uint64_t bytes_received
     uint64_t bytes_sent
     Histogram duration                 # first byte of the request to last byte of the response
     Histogram upstream                 # request sent to response head
+    uint64_t flags[32]                 # ResponseFlag
 
 cdef struct Lane:
     LaneHeader header
@@ -189,8 +189,19 @@ cdef inline ClusterStats *lane_cluster(Lane *lane, uint32_t slot) noexcept nogil
 cdef inline EndpointStats *lane_endpoint(Lane *lane, uint32_t slot) noexcept nogil:
     return <EndpointStats *>(<char *>lane + lane.endpoint_stats) + slot
 
+# They will be asked for soon: with as many series as there are routes, their memory is rarely in cache
+cdef void lane_series_expect(
+    Lane *lane, uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation
+) noexcept nogil
 # The lane's series of these ids, made when absent. Never NULL: when the arena is full, one that there is serves
 cdef Series *lane_series(
     SharedHeader *shared, Lane *lane, uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation
 ) noexcept nogil
+cdef inline void series_expect(const Series *series) noexcept nogil:
+    """The lines that `histogram_record` and the counters touch."""
+    prefetch(<const char *>series + 64)
+    prefetch(<const char *>series + 128)
+    prefetch(<const char *>series + 192)
+    prefetch(<const char *>series + 256)
+
 cdef void histogram_record(SharedHeader *shared, Lane *lane, Histogram *histogram, uint64_t nanoseconds) noexcept nogil

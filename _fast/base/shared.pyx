@@ -3,7 +3,7 @@ from libc.string cimport memset
 
 from tulle._fast.base.atomic cimport atomic_store_release_u32, atomic_store_release_u64
 from tulle._fast.base.histogram cimport HISTOGRAM_STEPS, histogram_octave, histogram_step
-from tulle._fast.base.types cimport unlikely
+from tulle._fast.base.types cimport prefetch, unlikely
 
 cdef enum:
     PAGE = 4096
@@ -91,6 +91,13 @@ cdef inline uint32_t series_hash(
     key ^= (<uint64_t>route << 17) ^ (<uint64_t>cluster << 40)
     key = (key ^ generation) * <uint64_t>0x9E3779B97F4A7C15
     return <uint32_t>(key >> 32)
+
+
+cdef void lane_series_expect(
+    Lane *lane, uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation
+) noexcept nogil:
+    cdef const uint32_t *index = <const uint32_t *>(<char *>lane + lane.series_index)
+    prefetch(&index[series_hash(listener, route, cluster, generation) & (SERIES_SLOTS - 1)])
 
 
 cdef Series *lane_series(

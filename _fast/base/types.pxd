@@ -14,6 +14,7 @@ cdef extern from *:
     #include <stdio.h>
     #include <stdlib.h>
     #define tulle_likely(x) __builtin_expect(!!(x), 1)
+    #define tulle_prefetch(address) __builtin_prefetch(address)
     #define tulle_unlikely(x) __builtin_expect(!!(x), 0)
     #define BUG_ON(condition) do { if (__builtin_expect(!!(condition), 0)) { \\
         fprintf(stderr, "tulle: bug: %s:%d: %s\\n", __FILE__, __LINE__, #condition); abort(); } } while (0)
@@ -21,4 +22,5 @@ cdef extern from *:
     """
     bint likely "tulle_likely"(bint condition) noexcept nogil
     bint unlikely "tulle_unlikely"(bint condition) noexcept nogil
+    void prefetch "tulle_prefetch"(const void *address) noexcept nogil     # a line of cache that is wanted soon
     void BUG_ON(bint condition) noexcept nogil

@@ -6,11 +6,11 @@ from libc.string cimport memset
 from tulle._fast.base.list cimport list_init
 from tulle._fast.base.shared cimport (
     FLAG_DC, FLAG_DPE, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR, FLAG_URX, FLAG_UT,
-    LIMIT_RETRIES,
+    LIMIT_RETRIES, series_expect,
 )
 from tulle._fast.base.timer cimport timer_set
 from tulle._fast.base.types cimport likely, uint16_t, unlikely
-from tulle._fast.flow.finish cimport attempt_end, exchange_detach, exchange_finish
+from tulle._fast.flow.finish cimport attempt_end, exchange_detach, exchange_finish, exchange_series
 from tulle._fast.flow.pool cimport POOL_FAILED, POOL_OVERFLOW, POOL_READY, pool_acquire
 from tulle._fast.flow.replay cimport replay_keep, replay_next, replay_rewind
 from tulle._fast.flow.reply cimport reply_error
@@ -357,6 +357,8 @@ cdef void attempt_failed(Attempt *attempt, int flag) noexcept nogil:
     cdef Exchange *x = attempt.exchange
     cdef bint reached = attempt.delivered
     cdef bint raced
+    # Its head, if there was one, has gone with the connection
+    x.response = NULL
     if flag < 0:
         flag = FLAG_UF
     if x.flags & X_RESPONSE_BEGUN:
@@ -407,6 +409,8 @@ cdef int attempt_on_head(Attempt *attempt, const Message *message) noexcept nogi
         x.request_deadline = 0
     x.sent_at = attempt.sent
     x.first_byte = attempt.first_byte
+    x.series = exchange_series(x)
+    series_expect(x.series)
     if x.answered_by == NULL:
         x.answered_by = host
         host_ref(host)

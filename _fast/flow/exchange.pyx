@@ -4,7 +4,7 @@ from libc.string cimport memset
 from tulle._fast.base.buf cimport buf_get
 from tulle._fast.base.list cimport Node
 from tulle._fast.base.random cimport random_below
-from tulle._fast.base.shared cimport FLAG_DPE, FLAG_NR, FLAG_UH, FLAG_UO, LIMIT_REQUESTS
+from tulle._fast.base.shared cimport FLAG_DPE, FLAG_NR, FLAG_UH, FLAG_UO, LIMIT_REQUESTS, lane_series_expect
 from tulle._fast.base.slab cimport slab_get
 from tulle._fast.base.timer cimport timer_init
 from tulle._fast.base.types cimport likely, unlikely
@@ -226,6 +226,7 @@ cdef void exchange_forward(Exchange *x) noexcept nogil:
     x.flags |= X_HOLDS_REQUEST
     cluster.stats.requests_active += 1
     cluster.stats.requests_total += 1
+    lane_series_expect(x.worker.lane, x.listener_id, x.route_id, cluster.slot + 1, cluster.generation)
     x.idle_timeout = route.idle_timeout
     if route.request_timeout != 0 and x.request.framing == FRAMING_NONE and not x.flags & (X_CONNECT | X_UPGRADE):
         x.request_deadline = x.worker.loop.now + route.request_timeout

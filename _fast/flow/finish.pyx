@@ -44,12 +44,15 @@ cdef void exchange_release_limits(Exchange *x) noexcept nogil:
     x.flags &= ~<uint32_t>(X_HOLDS_RETRY | X_HOLDS_REQUEST)
 
 
+cdef Series *exchange_series(Exchange *x) noexcept nogil:
+    cdef uint32_t cluster = x.cluster.slot + 1 if x.cluster != NULL else 0
+    return lane_series(x.worker.shared, x.worker.lane, x.listener_id, x.route_id, cluster, x.cluster_generation)
+
+
 cdef void exchange_count(Exchange *x) noexcept nogil:
     cdef Worker *worker = x.worker
-    cdef Series *series
-    cdef uint32_t cluster = x.cluster.slot + 1 if x.cluster != NULL else 0
+    cdef Series *series = x.series if x.series != NULL else exchange_series(x)
     cdef uint32_t flags, flag
-    series = lane_series(worker.shared, worker.lane, x.listener_id, x.route_id, cluster, x.cluster_generation)
     # A status that was never sent is class 0: the client saw no answer
     series.requests[x.status // 100 if x.flags & X_RESPONSE_BEGUN and x.status < 600 else 0] += 1
     series.bytes_received += x.bytes_received

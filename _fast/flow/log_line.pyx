@@ -1,7 +1,10 @@
 """See `log_line.pxd`."""
 from libc.string cimport memcpy
 
-from tulle._fast.base.types cimport likely, uint8_t
+from tulle._fast.base.types cimport likely, uint8_t, unlikely
+
+cdef enum:
+    TEXTS_LEAVE = 4096                 # the last bytes of a line are for its other parts, which are short
 
 cdef extern from "<time.h>" nogil:
     ctypedef long time_t
@@ -34,14 +37,16 @@ cdef void put_hex(LogLine *line, uint8_t octet) noexcept nogil:
 
 
 cdef void line_text(LogLine *line, const char *text, uint32_t length) noexcept nogil:
+    cdef uint32_t stop = line.room - TEXTS_LEAVE
     cdef uint32_t index
     cdef uint8_t octet
-    # An escaped byte takes six at the most, and the quotes two
-    if line.length + 6 * length + 2 > line.room:
+    if unlikely(line.length + 8 > line.room):
         return
     if line.json:
         put(line, c'"')
     for index in range(length):
+        if unlikely(line.length > stop):
+            break
         octet = <uint8_t>text[index]
         if likely(0x20 <= octet < 0x7f and octet != c'"' and octet != c'\\'):
             put(line, <char>octet)

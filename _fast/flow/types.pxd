@@ -15,7 +15,7 @@ from tulle._fast.base.buf cimport Buf, BufPool
 from tulle._fast.base.idmap cimport IdMap
 from tulle._fast.base.list cimport Node
 from tulle._fast.base.random cimport Random
-from tulle._fast.base.shared cimport ClusterLine, ClusterStats, EndpointStats, Lane, SharedHeader
+from tulle._fast.base.shared cimport ClusterLine, ClusterStats, EndpointStats, Lane, SharedHeader, Series
 from tulle._fast.base.slab cimport Slab
 from tulle._fast.base.timer cimport Timer
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -203,6 +203,7 @@ cdef struct Exchange:
     const ListenerEntry *listener
     const RouteEntry *route
     Cluster *cluster
+    Series *series                     # of listener, route and cluster, once an answer is coming; else NULL
     Message *request
     Buf *request_buf                   # pins the bytes of the request head
     const Message *response            # while its head is being passed on

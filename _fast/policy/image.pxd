@@ -171,23 +171,25 @@ cdef enum RetryOn:
     RETRY_GATEWAY_ERROR = 8            # 502, 503, 504
     RETRY_STATUSES = 16                # those of `retry_statuses`
 
-cdef struct RouteEntry:
+cdef struct RouteEntry:                # what every request reads comes first: two cache lines
     uint32_t id
     uint32_t kind                      # RouteKind
-    Text name
     uint32_t flags                     # RouteFlags
     uint32_t total_weight              # of all backends
     Span backends                      # BackendEntry; several: chosen by weight
+    Span request_edits                 # FieldEdit, in the order remove, set, add
+    Span response_edits
     uint64_t request_timeout           # from the request's last byte or head to the response's end; 0: none
     uint64_t try_timeout               # per try, to the response head; 0: none
     uint64_t idle_timeout              # without a byte in either direction; 0: none
-    uint32_t retry_attempts            # further tries after the first
+    uint32_t path_edit                 # PathEditKind: rewrite or redirect
     uint32_t retry_on                  # RetryOn
+    uint32_t retry_attempts            # further tries after the first
+    uint32_t replay_bytes              # of request body that may be kept for a retry
     Span retry_statuses                # uint16_t
     uint64_t retry_base                # back-off: full jitter up to base * 2^n, at most retry_max
     uint64_t retry_max
-    uint32_t replay_bytes              # of request body that may be kept for a retry
-    uint32_t path_edit                 # PathEditKind: rewrite or redirect
+    Text name
     Text path_value
     Text host_value                    # rewrite or redirect; length 0: as it is
     Text scheme_value                  # redirect
@@ -196,8 +198,6 @@ cdef struct RouteEntry:
     uint32_t reserved
     Text body                          # fixed response
     Text content_type
-    Span request_edits                 # FieldEdit, in the order remove, set, add
-    Span response_edits
 
 cdef enum FieldEditKind:
     FIELD_EDIT_REMOVE = 0

@@ -11,7 +11,7 @@ Several header fields of one name count as one, their values joined by a comma i
 from libc.string cimport memcmp
 
 from tulle._fast.base.ascii cimport ascii_equal_lower, ascii_hex, ascii_lower
-from tulle._fast.base.types cimport int32_t, uint8_t, uint32_t, uint64_t
+from tulle._fast.base.types cimport int32_t, prefetch, uint32_t, uint64_t, uint8_t
 from tulle._fast.base.hash cimport hash_bytes
 from tulle._fast.http.message cimport Field, Message
 from tulle._fast.policy.dfa cimport DFA_DEAD, DFA_START, dfa_accepts, dfa_run
@@ -176,6 +176,7 @@ cdef bint try_matches(Search *search, Span matches, uint32_t prefix_length) noex
             search.found.match = &match[index]
             search.found.route = image_route(search.image, match[index].route)
             search.found.prefix_length = prefix_length
+            prefetch(<const char *>search.found.route + 64)
             return True
     return False
 

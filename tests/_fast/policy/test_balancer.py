@@ -119,7 +119,8 @@ def test_round_robin_among_the_usable_is_by_weight(data: st.DataObject, weights:
     balancer.use(usable)
     counts = balancer.counts(5000)
     for count, mean in zip(counts, expected(weights, usable, 5000), strict=True):
-        assert abs(count - mean) <= 2
+        # Each host is at most a turn off at either end; the heaviest makes up for all the others
+        assert abs(count - mean) <= max(2, len(weights) - 1)
 
 
 def test_a_host_that_comes_back_gets_its_share_and_no_more() -> None:
