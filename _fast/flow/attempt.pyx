@@ -333,7 +333,7 @@ cdef bint retry_allowed(Exchange *x) noexcept nogil:
     if x.flags & X_HOLDS_RETRY:
         return True
     if not limit_acquire(
-        x.cluster.lines, x.worker.lane_index, x.worker.lanes, LIMIT_RETRIES, x.cluster.config.max_retries
+        x.worker.shared, x.cluster.lines, x.worker.lane_index, LIMIT_RETRIES, x.cluster.config.max_retries
     ):
         x.cluster.stats.overflow[<int>LIMIT_RETRIES] += 1
         x.cluster.stats.retries_limited += 1

@@ -218,7 +218,7 @@ cdef void exchange_forward(Exchange *x) noexcept nogil:
     x.cluster_generation = cluster.generation
     x.cluster_name = cluster_entry.name
     if unlikely(not limit_acquire(
-        cluster.lines, x.worker.lane_index, x.worker.lanes, LIMIT_REQUESTS, cluster.config.max_requests
+        x.worker.shared, cluster.lines, x.worker.lane_index, LIMIT_REQUESTS, cluster.config.max_requests
     )):
         cluster.stats.overflow[<int>LIMIT_REQUESTS] += 1
         reply_error(x, 503, FLAG_UO, NULL)

@@ -37,7 +37,7 @@ cdef int less_busy_lane(Worker *worker) noexcept nogil:
     cdef uint64_t own = worker.lane.header.downstream_active
     if likely(worker.shared.workers <= 1):
         return -1
-    for index in range(worker.lanes):
+    for index in range(worker.shared.lanes_used):
         lane = shared_lane(worker.shared, index)
         if lane.header.state != LANE_RUNNING:
             continue
@@ -80,7 +80,7 @@ cdef bint over_limit(Listener *listener) noexcept nogil:
     cdef uint32_t index
     if likely(entry == NULL or entry.max_connections == 0):
         return False
-    for index in range(worker.lanes):
+    for index in range(worker.shared.lanes_used):
         total += shared_lane(worker.shared, index).header.downstream_active
     return total >= entry.max_connections
 

@@ -48,7 +48,7 @@ cdef void place_freed(Cluster *cluster) noexcept nogil:
     cdef int lane
     if likely(cluster.config.max_connections == 0):
         return
-    lane = limit_oldest_lane(cluster.lines, worker.lanes)
+    lane = limit_oldest_lane(worker.shared, cluster.lines)
     if unlikely(lane >= 0):
         wake_lane(worker, lane)
 
@@ -76,12 +76,12 @@ cdef void serve_waiters(Cluster *cluster) noexcept nogil:
     cdef Attempt *attempt
     cdef int lane
     while not list_empty(&cluster.waiters):
-        lane = limit_oldest_lane(cluster.lines, worker.lanes)
+        lane = limit_oldest_lane(worker.shared, cluster.lines)
         if lane >= 0 and lane != <int>worker.lane_index:
             wake_lane(worker, lane)
             return
         if not limit_acquire(
-            cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, cluster.config.max_connections
+            worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, cluster.config.max_connections
         ):
             # Places that idle connections of other workers hold are to be had
             wake_others(worker)
@@ -168,15 +168,15 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
             attempt.state = ATTEMPT_RUNNING
             attempt.reused = 1
             return POOL_READY
-    if maximum == 0 or limit_oldest_lane(cluster.lines, worker.lanes) < 0:
-        if limit_acquire(cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum):
+    if maximum == 0 or limit_oldest_lane(worker.shared, cluster.lines) < 0:
+        if limit_acquire(worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, maximum):
             return connect_counted(attempt)
         if idle_evict(cluster) and limit_acquire(
-            cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum
+            worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, maximum
         ):
             return connect_counted(attempt)
         cluster.stats.overflow[<int>LIMIT_CONNECTIONS] += 1
-    if not limit_acquire(cluster.lines, worker.lane_index, worker.lanes, LIMIT_PENDING, cluster.config.max_pending):
+    if not limit_acquire(worker.shared, cluster.lines, worker.lane_index, LIMIT_PENDING, cluster.config.max_pending):
         cluster.stats.overflow[<int>LIMIT_PENDING] += 1
         return POOL_OVERFLOW
     attempt.state = ATTEMPT_WAITING
@@ -185,8 +185,8 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
     cluster.waiter_count += 1
     waiters_publish(cluster)
     # A place may have come free between the refusal and the notice: nobody would tell us of it
-    if limit_oldest_lane(cluster.lines, worker.lanes) == <int>worker.lane_index and limit_acquire(
-        cluster.lines, worker.lane_index, worker.lanes, LIMIT_CONNECTIONS, maximum
+    if limit_oldest_lane(worker.shared, cluster.lines) == <int>worker.lane_index and limit_acquire(
+        worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, maximum
     ):
         first = attempt_of(cluster.waiters.next)
         leave_queue(first)
@@ -243,7 +243,7 @@ cdef void pool_put(Upstream *upstream) noexcept nogil:
         worker.hooks.close_idle(upstream)
         return
     if unlikely(cluster.config.max_connections != 0):
-        lane = limit_oldest_lane(cluster.lines, worker.lanes)
+        lane = limit_oldest_lane(worker.shared, cluster.lines)
         if lane >= 0 and lane != <int>worker.lane_index:
             worker.hooks.close_idle(upstream)
             return
@@ -276,7 +276,7 @@ cdef void pool_wake(Worker *worker) noexcept nogil:
         node = node.next
         if cluster.config.max_connections == 0:
             continue
-        lane = limit_oldest_lane(cluster.lines, worker.lanes)
+        lane = limit_oldest_lane(worker.shared, cluster.lines)
         if lane >= 0 and lane != <int>worker.lane_index:
             idle_evict(cluster)
         elif not list_empty(&cluster.waiters):

@@ -309,7 +309,6 @@ cdef struct Worker:
     SharedHeader *shared
     Lane *lane
     uint32_t lane_index
-    uint32_t lanes                     # lanes_used, read anew every turn
     int control_fd
     int log_fd
     int wake_fds[256]

@@ -10,6 +10,6 @@ cdef inline void wake_lane(Worker *worker, int lane) noexcept nogil:
 
 cdef inline void wake_others(Worker *worker) noexcept nogil:
     cdef uint32_t lane
-    for lane in range(worker.lanes):
+    for lane in range(worker.shared.lanes_used):
         if lane != worker.lane_index:
             wake_lane(worker, <int>lane)

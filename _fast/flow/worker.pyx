@@ -79,7 +79,6 @@ cdef void worker_loop(Worker *worker) noexcept nogil:
     cdef uint64_t longest
     while not worker_done(worker):
         longest = worker.drain_deadline - worker.loop.now if worker.draining else <uint64_t>-1
-        worker.lanes = worker.shared.lanes_used
         loop_turn(&worker.loop, longest)
         worker.lane.header.loop_wakeups += 1
         worker_control_report(worker)
@@ -126,7 +125,6 @@ def run(int lane, int shared_fd, int control_fd, list wake_fds, int log_fd):
         return 1
     worker.lane = shared_lane(worker.shared, lane)
     worker.lane_index = lane
-    worker.lanes = worker.shared.lanes_used
     worker.control_fd = control_fd
     worker.log_fd = log_fd
     worker.wake_count = len(wake_fds)

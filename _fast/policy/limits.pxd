@@ -2,30 +2,31 @@
 
 A worker adds to its own lane and then sums the lanes, both sequentially consistent: of two that race for the last
 place at least one sees the other, so there is never one too many. Both may see each other and both step back; a
-refusal is therefore tried once more.
+refusal is therefore tried once more. How many lanes there are is read after the adding too: either the lane of a
+worker that begins is summed, or that worker sees what was added.
 """
-from tulle._fast.base.atomic cimport atomic_fetch_add_i32, atomic_load_i32, atomic_load_u64
-from tulle._fast.base.shared cimport ClusterLine
+from tulle._fast.base.atomic cimport atomic_fetch_add_i32, atomic_load_i32, atomic_load_u32, atomic_load_u64
+from tulle._fast.base.shared cimport ClusterLine, SharedHeader
 from tulle._fast.base.types cimport int32_t, int64_t, uint32_t, uint64_t
 
-cdef inline int64_t limit_used(const ClusterLine *lines, uint32_t lanes, int limit) noexcept nogil:
+cdef inline int64_t limit_used(const SharedHeader *shared, const ClusterLine *lines, int limit) noexcept nogil:
     cdef int64_t total = 0
     cdef uint32_t lane
-    for lane in range(lanes):
+    for lane in range(atomic_load_u32(&shared.lanes_used)):
         total += atomic_load_i32(&lines[lane].used[limit])
     return total
 
 cdef inline bint limit_acquire(
-    ClusterLine *lines, uint32_t lane, uint32_t lanes, int limit, uint32_t maximum
+    const SharedHeader *shared, ClusterLine *lines, uint32_t lane, int limit, uint32_t maximum
 ) noexcept nogil:
     """Take a place; `maximum` 0 is no limit."""
     cdef int _trial
     if maximum == 0:
-        lines[lane].used[limit] += 1
+        lines[lane].used[limit] += 1       # counted all the same: a reload may bring a limit
         return True
     for _trial in range(2):
         atomic_fetch_add_i32(&lines[lane].used[limit], 1)
-        if limit_used(lines, lanes, limit) <= maximum:
+        if limit_used(shared, lines, limit) <= maximum:
             return True
         atomic_fetch_add_i32(&lines[lane].used[limit], -1)
     return False
@@ -33,13 +34,13 @@ cdef inline bint limit_acquire(
 cdef inline void limit_release(ClusterLine *lines, uint32_t lane, int limit) noexcept nogil:
     atomic_fetch_add_i32(&lines[lane].used[limit], -1)
 
-cdef inline int limit_oldest_lane(const ClusterLine *lines, uint32_t lanes) noexcept nogil:
+cdef inline int limit_oldest_lane(const SharedHeader *shared, const ClusterLine *lines) noexcept nogil:
     """The lane whose first waiter has waited longest; -1 when nobody waits."""
     cdef uint64_t oldest = 0
     cdef uint64_t since
     cdef uint32_t lane
     cdef int found = -1
-    for lane in range(lanes):
+    for lane in range(atomic_load_u32(&shared.lanes_used)):
         since = atomic_load_u64(&lines[lane].oldest_waiter)
         if since != 0 and (oldest == 0 or since < oldest):
             oldest = since
