@@ -72,6 +72,17 @@ def session_members(session: int) -> list[int]:
     return found
 
 
+def lines_until_it_runs(demo: subprocess.Popen[str]) -> list[str]:
+    """Everything up to the first line with figures."""
+    assert demo.stdout
+    lines: list[str] = []
+    for line in demo.stdout:
+        lines.append(line.rstrip())
+        if SECONDS.fullmatch(lines[-1]):
+            return lines
+    pytest.fail(f"the demo has left: {lines}")
+
+
 def all_gone(session: int) -> bool:
     """Whether a session is empty soon: the last of them may still be on their way out."""
     deadline = time.monotonic() + 5
@@ -107,9 +118,7 @@ def test_a_short_run_shows_every_step_and_leaves_nothing(start: Start, tmp_path:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     demo = start("--step", "0")
-    assert demo.stdout
-    while not SECONDS.fullmatch(demo.stdout.readline().rstrip()):
-        pass
+    lines_until_it_runs(demo)
     assert len(session_members(demo.pid)) > 5
     demo.send_signal(number)
     output, errors = demo.communicate(timeout=30)
@@ -121,9 +130,7 @@ def test_a_signal_ends_it_cleanly(start: Start, tmp_path: Path, number: signal.S
 
 def test_nothing_outlives_a_demo_that_is_killed(start: Start) -> None:
     demo = start("--step", "0")
-    assert demo.stdout
-    while not SECONDS.fullmatch(demo.stdout.readline().rstrip()):
-        pass
+    lines_until_it_runs(demo)
     demo.kill()
     assert all_gone(demo.pid)
 
@@ -207,13 +214,11 @@ def read_terminal(controller: int) -> bytes:
 def test_the_commands_that_it_prints_work(start: Start, program: Callable[[str], str]) -> None:
     curl = program("curl")
     demo = start("--step", "0")
-    assert demo.stdout
-    commands = []
-    for line in demo.stdout:
-        if line.startswith("   curl") and "http" in line:
-            commands.append(shlex.split(re.split(" {2,}", line.strip())[0]))
-        if SECONDS.fullmatch(line.rstrip()):
-            break
+    commands = [
+        shlex.split(re.split(" {2,}", line.strip())[0])
+        for line in lines_until_it_runs(demo)
+        if line.startswith("   curl") and "http" in line
+    ]
     assert len(commands) == 6
     split, canary, reports, moved, alive, metrics = [
         subprocess.run(
