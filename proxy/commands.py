@@ -94,6 +94,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_proxy(_command(commands, "proxy", "run a sidecar in the foreground", PROXY, PROXY_EPILOG))
     _add_check(_command(commands, "check", "validate a configuration", CHECK, CHECK_EPILOG))
     _add_reload(_command(commands, "reload", "have a sidecar take its changed file", RELOAD, RELOAD_EPILOG))
+    _add_explain(
+        _command(commands, "explain", "which route takes a request, and why", EXPLAIN, EXPLAIN_EPILOG)
+    )
     demo.add_parser(commands)
     return parser
 
