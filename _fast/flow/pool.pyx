@@ -3,7 +3,7 @@ from tulle._fast.base.atomic cimport atomic_store_u64
 from tulle._fast.base.list cimport Node, list_append, list_empty, list_prepend, list_remove
 from tulle._fast.base.shared cimport LIMIT_CONNECTIONS, LIMIT_PENDING
 from tulle._fast.base.timer cimport timer_set
-from tulle._fast.base.types cimport likely, uint32_t, uint64_t, unlikely
+from tulle._fast.base.types cimport int64_t, likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Host,
 )
@@ -11,7 +11,7 @@ from tulle._fast.flow.upstream cimport host_ref, host_unref
 from tulle._fast.flow.wake cimport wake_lane, wake_others
 from tulle._fast.net.conn cimport CONN_EOF, CONN_HUNG_UP, CONN_READABLE
 from tulle._fast.net.system cimport EPOLLOUT, MSG_DONTWAIT, MSG_PEEK, recv
-from tulle._fast.policy.limits cimport limit_acquire, limit_oldest_lane, limit_release
+from tulle._fast.policy.limits cimport limit_acquire, limit_oldest_lane, limit_release, limit_used
 from tulle._fast.policy.retry cimport retry_method_repeats
 
 
@@ -42,8 +42,8 @@ cdef void waiters_publish(Cluster *cluster) noexcept nogil:
     atomic_store_u64(&cluster.lines[cluster.worker.lane_index].oldest_waiter, since)
 
 
-cdef void place_freed(Cluster *cluster) noexcept nogil:
-    """A connection is gone: its place belongs to the oldest waiter of all workers."""
+cdef void place_offer(Cluster *cluster) noexcept nogil:
+    """There may be a free place: it belongs to the oldest waiter of all workers. Who takes it offers what is left."""
     cdef Worker *worker = cluster.worker
     cdef int lane
     if likely(cluster.config.max_connections == 0):
@@ -66,30 +66,23 @@ cdef void pool_leave_queue(Attempt *attempt) noexcept nogil:
     cdef bint first = cluster.waiters.next == &attempt.waiting
     leave_queue(attempt)
     if first:
-        # A place that had been offered to it goes to the next in line, of whichever worker
-        place_freed(cluster)
+        place_offer(cluster)           # what had been offered to it
 
 
 cdef void serve_waiters(Cluster *cluster) noexcept nogil:
     """Connect for our waiters while there are places, as long as nobody else has waited longer."""
     cdef Worker *worker = cluster.worker
     cdef Attempt *attempt
-    cdef int lane
-    while not list_empty(&cluster.waiters):
-        lane = limit_oldest_lane(worker.shared, cluster.lines)
-        if lane >= 0 and lane != <int>worker.lane_index:
-            wake_lane(worker, lane)
-            return
+    while limit_oldest_lane(worker.shared, cluster.lines) == <int>worker.lane_index:
         if not limit_acquire(
             worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, cluster.config.max_connections
         ):
-            # Places that idle connections of other workers hold are to be had
-            wake_others(worker)
             return
         attempt = attempt_of(cluster.waiters.next)
         leave_queue(attempt)
         if connect_counted(attempt) != POOL_WAIT:
             worker.hooks.attempt_failed(attempt, -1)
+    place_offer(cluster)
 
 
 # -- acquire ----------------------------------------------------------------------------------------------------------
@@ -127,7 +120,7 @@ cdef int connect_counted(Attempt *attempt) noexcept nogil:
         cluster.stats.connect_failures += 1
         host.stats.connect_failures += 1
         limit_release(cluster.lines, worker.lane_index, LIMIT_CONNECTIONS)
-        place_freed(cluster)
+        place_offer(cluster)
         return POOL_FAILED
     host.connections += 1
     host.stats.connections_active += 1
@@ -190,11 +183,11 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
     ):
         first = attempt_of(cluster.waiters.next)
         leave_queue(first)
+        place_offer(cluster)
         if first == attempt:
             return connect_counted(attempt)
         if connect_counted(first) != POOL_WAIT:
             worker.hooks.attempt_failed(first, -1)
-        return POOL_WAIT
     wake_others(worker)
     return POOL_WAIT
 
@@ -264,12 +257,13 @@ cdef void pool_closed(Upstream *upstream) noexcept nogil:
     host.stats.connections_active -= 1
     worker.lane.header.upstream_active -= 1
     limit_release(cluster.lines, worker.lane_index, LIMIT_CONNECTIONS)
-    place_freed(cluster)
+    place_offer(cluster)
 
 
 cdef void pool_wake(Worker *worker) noexcept nogil:
     cdef Node *node = worker.all_clusters.next
     cdef Cluster *cluster
+    cdef int64_t waiting
     cdef int lane
     while node != &worker.all_clusters:
         cluster = <Cluster *>node
@@ -277,10 +271,14 @@ cdef void pool_wake(Worker *worker) noexcept nogil:
         if cluster.config.max_connections == 0:
             continue
         lane = limit_oldest_lane(worker.shared, cluster.lines)
-        if lane >= 0 and lane != <int>worker.lane_index:
-            idle_evict(cluster)
-        elif not list_empty(&cluster.waiters):
+        if lane == <int>worker.lane_index:
             serve_waiters(cluster)
+        elif lane >= 0:
+            # One call may stand for many waiters: for each an idle connection, whose end offers its place
+            waiting = limit_used(worker.shared, cluster.lines, LIMIT_PENDING)
+            while waiting > 0 and idle_evict(cluster):
+                waiting -= 1
+            place_offer(cluster)
 
 
 cdef void pool_drain(Worker *worker) noexcept nogil:

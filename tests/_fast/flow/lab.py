@@ -43,6 +43,7 @@ class Lab:
         self.config = make_config(sections.pop("endpoints", [self.backend.address]), **sections)
         self.sidecar = Sidecar(self.config, folder, open_files)
         self.peers: list[Peer] = []
+        self.deaths = 0  # of workers, that tests have brought about
 
     def client(self) -> Peer:
         return self._keep(Peer(self.sidecar.connect()))
@@ -73,6 +74,11 @@ class Lab:
         peer.send(piece)
         until(lambda: self.sidecar.total(figure) >= before + len(piece), f"{piece!r} is read")
 
+    def expect_death(self) -> None:
+        """A worker has been killed: wait for the one that takes its place."""
+        self.deaths += 1
+        until(lambda: len(self.sidecar.workers()) == self.config["workers"], "another worker is ready")
+
     def tidy(self) -> None:
         """After every test: all that was occupied is free, and no worker has died."""
         for peer in self.peers:
@@ -81,7 +87,8 @@ class Lab:
         while self.backend.waiting():
             self.backend.accept().close()
         self.sidecar.wait_quiet()
-        assert "was ended by" not in self.sidecar.words(), self.sidecar.words()
+        deaths = self.sidecar.words().count("was ended by")
+        assert deaths == self.deaths, self.sidecar.words()
 
     def close(self) -> None:
         self.backend.close()

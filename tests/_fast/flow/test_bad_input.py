@@ -1,4 +1,4 @@
-"""Malformed requests: refused, the connection closed, counted, nothing of them at the backend, nobody else disturbed."""
+"""Malformed requests: refused, closed, counted; nothing of them at the backend, nobody else disturbed."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def get(*lines: bytes, start: bytes = b"GET / HTTP/1.1\r\n") -> bytes:
     return start + b"".join(lines) + b"\r\n"
 
 
-# Each is refused with 400 before a byte of it goes on, and what follows it in the same packet is never a request.
+# Each is refused with 400 before a byte of it goes on; what follows in the same packet is no request.
 REFUSED = {
     # RFC 9112 section 6: two opinions on where the body ends
     "length and chunked": post(CL5, TE),
@@ -158,7 +158,7 @@ BAD_CHUNKS = {
 
 @pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=BAD_CHUNKS)
 def test_malformed_chunks(lab: Lab, body: bytes) -> None:
-    """The head may be at the backend already: it never sees the body end, nor the request that hides behind it."""
+    """The head may have gone on: the backend never sees the body end, nor the request behind it."""
     client = lab.client()
     client.send(request("POST", "/", b"Transfer-Encoding: chunked"))
     upstream = lab.accept()
@@ -203,7 +203,7 @@ def test_bytes_of_every_kind_one_after_another(lab: Lab) -> None:
             client.send(template[:position] + bytes([byte]) + template[position + 1 :])
             client.half_close()
             client.expect_gone()
-            assert client.received[:9] in (b"", b"HTTP/1.1 "), bytes(client.received)
+            assert bytes(client.received[:9]) in (b"", b"HTTP/1.1 "), bytes(client.received)
             client.close()
     while lab.backend.waiting():
         lab.accept().close()

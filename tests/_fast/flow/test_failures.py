@@ -25,7 +25,7 @@ def counted(lab: Lab, flag: str) -> int:
     return lab.sidecar.flags().get(flag, 0)
 
 
-# -- before an answer ---------------------------------------------------------------------------------
+# -- before an answer ----------------------------------------------------------------------------------
 
 
 def test_a_backend_that_refuses(laboratory: Laboratory) -> None:
@@ -126,7 +126,7 @@ def test_a_malformed_answer(lab: Lab, answer: bytes) -> None:
     assert client.read_response().body == b"fine"
 
 
-# -- in the middle of an answer -----------------------------------------------------------------------
+# -- in the middle of an answer ------------------------------------------------------------------------
 
 PARTIAL = {
     "length": (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"half"),
@@ -215,7 +215,7 @@ def test_an_answer_that_comes_with_a_reset_of_the_request(lab: Lab) -> None:
     assert head.status in (413, 503)
 
 
-# -- clients that leave -------------------------------------------------------------------------------
+# -- clients that leave --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
@@ -306,7 +306,7 @@ def test_a_malformed_request_body(lab: Lab) -> None:
         upstream.read_body(head, until_close=False)
 
 
-# -- many heads without end ---------------------------------------------------------------------------
+# -- many heads without end ----------------------------------------------------------------------------
 
 
 def test_a_slow_client_and_a_backend_that_hints_without_end(lab: Lab) -> None:

@@ -94,7 +94,7 @@ def test_the_greatest_age_of_a_connection(laboratory: Laboratory) -> None:
     assert client.read_response().status == 200
 
 
-# -- what must not be handed out ------------------------------------------------------------------------
+# -- what must not be handed out -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -144,7 +144,7 @@ def test_the_same_at_the_very_moment_of_a_request(lab: Lab, method: str, what: s
         assert upstream.expect_gone() == b"", "the request went out on the connection too"
 
 
-# -- the keep-alive race ----------------------------------------------------------------------------------
+# -- the keep-alive race -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
