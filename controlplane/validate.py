@@ -126,18 +126,16 @@ def _check_listeners(config: Config, report: Report) -> None:
 
 def _check_listener(listener: Listener, path: Path, config: Config, report: Report) -> None:
     _check_bind_address(listener.address, (*path, "address"), report)
+    if listener.protocol != "http":
+        report.error(
+            "unsupported", (*path, "protocol"), f"{listener.protocol!r} is not carried yet", "Write `http`."
+        )
     if listener.routes is not None and listener.backends:
         report.error("combination", path, "has routes and backends", "Keep one of them.")
     elif listener.routes is None and not listener.backends:
-        wanted = "backends" if listener.protocol == "tcp" else "routes"
-        report.error("missing-key", path, f"{wanted!r} is missing: there is nowhere to send requests to")
+        report.error("missing-key", path, "'routes' is missing: there is nowhere to send requests to")
     if listener.routes is not None and listener.routes not in config.routes:
         report.unknown((*path, "routes"), "are no routes", listener.routes, "routes", config.routes)
-    if listener.routes is not None and listener.protocol == "tcp":
-        report.error(
-            "combination", (*path, "routes"), "a tcp listener sees no requests that could be routed",
-            "Give it backends: [{cluster: ...}].",
-        )  # fmt: skip
     check_backends(listener.backends, (*path, "backends"), config.clusters, report)
     check_durations(
         {"request_head_timeout": listener.request_head_timeout, "idle_timeout": listener.idle_timeout},

@@ -193,7 +193,7 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
         "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="may be repeated"
     )
     parser.add_argument(
-        "--listener", metavar="NAME", help="which takes the request (default: the first for HTTP)"
+        "--listener", metavar="NAME", help="which takes the request (default: the first)"
     )
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("url", metavar="URL", help="a whole one, or a path with a host header")

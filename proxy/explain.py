@@ -113,12 +113,10 @@ def _compiled(config: Path) -> tuple[RoutingTable, bytes | mmap.mmap]:
 
 def _listener(table: RoutingTable, name: str | None) -> ListenerRow:
     for row in table.listeners:
-        if name is None and row.protocol != "tcp":
-            return row
-        if row.name == name:
+        if name is None or row.name == name:
             return row
     known = ", ".join(row.name for row in table.listeners) or "none"
-    raise Failure(f"there is no listener {name!r}; there are: {known}" if name else "no listener serves HTTP")
+    raise Failure(f"there is no listener {name!r}; there are: {known}" if name else "there is no listener")
 
 
 # -- what becomes of it ---------------------------------------------------------------------------------

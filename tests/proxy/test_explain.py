@@ -11,9 +11,9 @@ from tulle.proxy.failure import Failure
 
 CONFIG = """
 listeners:
-  - {name: raw, address: "127.0.0.1:1", protocol: tcp, backends: [{cluster: v1}]}
   - {name: web, address: "127.0.0.1:8080", routes: main}
   - {name: strict, address: "127.0.0.1:8081", routes: main, path: {slashes: refuse}}
+  - {name: raw, address: "127.0.0.1:1", backends: [{cluster: v1}]}
 routes:
   unused:
     - {name: x, response: {}}
@@ -109,7 +109,7 @@ def test_a_path_that_is_refused(config: Path) -> None:
 
 @pytest.mark.parametrize(
     ("listener", "headers", "reason"),
-    [("nope", [], "raw, web, strict"), (None, ["nonsense"], "name: value")],
+    [("nope", [], "web, strict, raw"), (None, ["nonsense"], "name: value")],
 )
 def test_what_cannot_be_explained(
     config: Path, listener: str | None, headers: list[str], reason: str
