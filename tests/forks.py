@@ -16,7 +16,7 @@ def shared_words(count: int) -> memoryview:
 
 
 def in_processes(works: Sequence[Callable[[], None]], seconds: float = 60) -> None:
-    """Fork a process for each work and let them all begin; AssertionError when one fails or takes too long."""
+    """Fork a process for each work, let all begin; AssertionError when one fails or takes too long."""
     gate, opener = os.pipe()
     pids = [_forked(work, gate, opener) for work in works]
     os.close(gate)

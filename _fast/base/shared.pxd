@@ -149,7 +149,8 @@ cdef struct EndpointStats:             # per endpoint slot, in every lane
 cdef enum:
     SERIES_SLOTS = 262144              # of a lane's index, open addressing; at most half of it is used
 
-cdef struct Series:                    # requests of one listener, route and cluster; what every request writes comes first
+# Requests of one listener, route and cluster; what every request writes comes first
+cdef struct Series:
     uint32_t listener                  # id; 0: none
     uint32_t route                     # id; 0: none
     uint32_t cluster                   # slot + 1; 0: none
