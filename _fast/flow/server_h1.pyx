@@ -8,7 +8,7 @@ from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT
 from tulle._fast.base.slab cimport slab_get, slab_put
 from tulle._fast.base.timer cimport timer_clear, timer_set
 from tulle._fast.base.types cimport likely, uint16_t, uint64_t, unlikely
-from tulle._fast.flow.attempt cimport attempt_pump, exchange_client_gone
+from tulle._fast.flow.attempt cimport attempt_pump, exchange_arm, exchange_client_gone
 from tulle._fast.flow.exchange cimport (
     exchange_new, exchange_refuse, exchange_run, exchange_server_drained, listener_find,
 )
@@ -454,11 +454,18 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
         result = CONN_ERROR
     else:
         add_piece(pieces, &count, worker.scratch, h1_write_response(worker.scratch, &message, &edits, status, True))
-        if x.method != METHOD_HEAD:
+        if x.method != METHOD_HEAD and status != 204 and status != 304:
             add_piece(pieces, &count, body, length)
             x.bytes_sent += length
         result = conn_send(&server.conn, pieces, count)
     if result == CONN_BLOCKED:
+        # Nothing else ends the waiting for a client that does not read
+        x.request_deadline = 0
+        x.try_deadline = 0
+        x.last_activity = worker.loop.now
+        if x.listener != NULL:
+            x.idle_timeout = x.listener.idle_timeout
+        exchange_arm(x)
         return result
     exchange_finish(x, x.flags & X_KEEP_ALIVE != 0, result < 0)
     return result
