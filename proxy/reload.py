@@ -7,7 +7,8 @@ follows.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from tulle.proxy import sockets
 from tulle.proxy.children import Children
@@ -22,7 +23,8 @@ from tulle.proxy.workers import Workers
 INSTALL_TIMEOUT = 30.0  # seconds that workers have to take a table
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome:
     """What came of a reload: the version in use now, and when it was refused the reasons, a line each."""
 
     version: int

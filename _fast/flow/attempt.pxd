@@ -24,5 +24,7 @@ cdef void attempt_retry(Exchange *x) noexcept nogil
 cdef bint attempt_on_data(Exchange *x, uint32_t flags, const char *data, size_t length) noexcept nogil
 cdef void exchange_arm(Exchange *x) noexcept nogil
 cdef void exchange_timeout(Timer *timer, uint64_t now) noexcept nogil
+# No answer will come, or no more of it, for the reason of a ResponseFlag: say so, or cut the client off in the middle
+cdef void exchange_give_up(Exchange *x, int flag) noexcept nogil
 # The client has left, or cannot be written to
 cdef void exchange_client_gone(Exchange *x) noexcept nogil

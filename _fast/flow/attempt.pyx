@@ -20,7 +20,7 @@ from tulle._fast.flow.types cimport (
     X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE,
     X_TUNNEL_UP_DONE, Host,
 )
-from tulle._fast.flow.upstream cimport cluster_pick, host_ref
+from tulle._fast.flow.upstream cimport cluster_pick, host_begin, host_ref
 from tulle._fast.net.conn cimport CONN_BLOCKED, CONN_DONE, CONN_HUNG_UP, Conn
 from tulle._fast.net.loop cimport watch_make_ready
 from tulle._fast.net.splice cimport (
@@ -88,7 +88,6 @@ cdef uint16_t failure_status(int flag) noexcept nogil:
 
 
 cdef void exchange_give_up(Exchange *x, int flag) noexcept nogil:
-    """No answer will come, or no more of it: say so, or cut the client off in the middle of one."""
     attempt_end(&x.attempt)
     if x.flags & X_RESPONSE_BEGUN:
         x.response_flags |= <uint32_t>1 << flag
@@ -112,10 +111,8 @@ cdef void attempt_begin(Exchange *x, Host *host) noexcept nogil:
     attempt.ops = &x.worker.client_ops
     attempt.started = x.worker.loop.now
     list_init(&attempt.waiting)
-    host_ref(host)
-    host.stats.requests_active += 1
+    host_begin(host)
     host.stats.requests_total += 1
-    host.cluster.balancer.hosts[host.index].active += 1
     x.attempts += 1
     x.tried[x.tried_count % TRIED_HOSTS] = host
     if x.tried_count < TRIED_HOSTS:

@@ -18,7 +18,7 @@ from tulle._fast.flow.pool cimport pool_closed, pool_put
 from tulle._fast.flow.types cimport (
     ATTEMPT_RUNNING, BODY_END, BODY_ERROR, BODY_GONE, BODY_MORE, SEND_END, SEND_HEAD, UPSTREAM_BUSY,
     UPSTREAM_CONNECTING, UPSTREAM_IDLE, X_CLIENT_BLOCKED, X_CONNECT, X_REQUEST_READ, X_SERVER_BLOCKED, X_TUNNEL,
-    X_TUNNEL_DOWN_DONE, X_UPGRADE, Attempt, Exchange, Host, Upstream,
+    X_TUNNEL_DOWN_DONE, X_TUNNEL_UP_DONE, X_UPGRADE, Attempt, Exchange, Host, Upstream,
 )
 from tulle._fast.http.h1_chunk cimport chunk_write_size
 from tulle._fast.http.h1_parse cimport PARSE_DONE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_response
@@ -92,13 +92,17 @@ cdef void client_drop_messages(Upstream *upstream) noexcept nogil:
         upstream.trailer_section = NULL
 
 
-cdef void client_close(Upstream *upstream) noexcept nogil:
-    """The connection is of no more use; its attempt, if any, has been told or does not want to be."""
+cdef void client_end(Upstream *upstream, bint reset) noexcept nogil:
     if upstream.conn.watch.dead:
         return
     client_drop_messages(upstream)
-    conn_close(&upstream.conn, False)
+    conn_close(&upstream.conn, reset)
     pool_closed(upstream)
+
+
+cdef void client_close(Upstream *upstream) noexcept nogil:
+    """The connection is of no more use; its attempt, if any, has been told or does not want to be."""
+    client_end(upstream, False)
 
 
 cdef void client_bury(Conn *conn) noexcept nogil:
@@ -167,6 +171,13 @@ cdef void client_begin(Upstream *upstream) noexcept nogil:
     timer_clear(&upstream.conn.timer)
 
 
+cdef int client_unsendable(Upstream *upstream) noexcept nogil:
+    """There is no room for the head: as if the host had left. It is told from the loop, the caller being busy."""
+    upstream.conn.state |= CONN_EOF
+    watch_make_ready(&upstream.conn.watch)
+    return CONN_ERROR
+
+
 cdef int client_send(Attempt *attempt, uint32_t flags, const char *data, size_t length) noexcept nogil:
     cdef Exchange *x = attempt.exchange
     cdef Upstream *upstream = attempt.upstream
@@ -183,13 +194,11 @@ cdef int client_send(Attempt *attempt, uint32_t flags, const char *data, size_t 
         client_begin(upstream)
         upstream.chunked_out = request.framing == FRAMING_CHUNKED
         if not request_edits(x, &edits):
-            watch_make_ready(&upstream.conn.watch)
-            return CONN_ERROR
+            return client_unsendable(upstream)
         if upstream.chunked_out:
             extra_add(worker, &edits.extra_count, b"transfer-encoding", 17, b"chunked", 7)
         if h1_head_bound(request, &edits, True) + 64 > worker.scratch_size:
-            watch_make_ready(&upstream.conn.watch)
-            return CONN_ERROR
+            return client_unsendable(upstream)
         used = h1_write_request(out, request, &edits, True)
     if upstream.chunked_out:
         if length > 0:
@@ -214,7 +223,8 @@ cdef int client_send(Attempt *attempt, uint32_t flags, const char *data, size_t 
         add_piece(pieces, &count, out, used)
         add_piece(pieces, &count, data, length)
     result = conn_send(&upstream.conn, pieces, count)
-    if upstream.conn.bytes_sent[0] != sent_before:
+    # What waits in the queue goes out unobserved
+    if result != CONN_ERROR or upstream.conn.bytes_sent[0] != sent_before:
         attempt.delivered = 1
     if unlikely(result == CONN_ERROR):
         # The answer may have come before the reset; reading finds it, or the error
@@ -242,8 +252,13 @@ cdef void client_resume(Attempt *attempt) noexcept nogil:
 cdef void client_cancel(Attempt *attempt) noexcept nogil:
     """Nobody waits for the answer: the connection cannot be used again."""
     cdef Upstream *upstream = attempt.upstream
+    cdef uint32_t flags = attempt.exchange.flags
     client_detach(upstream)
-    client_close(upstream)
+    if flags & X_TUNNEL and not flags & X_TUNNEL_UP_DONE:
+        # Whoever reads until the end must not take a cut for the end
+        client_end(upstream, True)
+    else:
+        client_close(upstream)
 
 
 cdef void client_drained(Conn *conn) noexcept nogil:
@@ -266,8 +281,9 @@ cdef void client_drained(Conn *conn) noexcept nogil:
 cdef void client_input(Conn *conn) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>conn
     if unlikely(upstream.state != UPSTREAM_BUSY):
-        # An idle connection has nothing to say: closed, or stray bytes
-        client_close(upstream)
+        # An idle connection has nothing to say: closed, or stray bytes. Unless it was still on the ready list
+        if conn.state & (CONN_READABLE | CONN_HUNG_UP | CONN_EOF):
+            client_close(upstream)
         return
     if not upstream.head_done:
         if not client_head(upstream):
@@ -418,12 +434,13 @@ cdef bint client_pass_on(
     if not attempt_on_data(x, flags, data, length):
         return False
     client_drop_messages(upstream)
+    if tunnel and flags & SEND_HEAD:
+        attempt_pump(x)
+        if upstream.attempt == NULL:
+            return False
     if unlikely(x.flags & X_SERVER_BLOCKED):
         conn_pause(&upstream.conn)
         return False
-    if tunnel and flags & SEND_HEAD:
-        attempt_pump(x)
-        return upstream.attempt != NULL
     return not flags & SEND_END
 
 

@@ -12,7 +12,7 @@ from tulle._fast.flow.types cimport (
     ATTEMPT_NONE, ATTEMPT_WAITING, X_DETACHED, X_HOLDS_REQUEST, X_HOLDS_RETRY, X_RESPONSE_BEGUN, X_TUNNEL, Host,
     Worker,
 )
-from tulle._fast.flow.upstream cimport host_unref
+from tulle._fast.flow.upstream cimport host_end, host_unref
 from tulle._fast.net.splice cimport splice_put
 from tulle._fast.policy.limits cimport limit_release
 
@@ -27,11 +27,8 @@ cdef void attempt_end(Attempt *attempt) noexcept nogil:
     if attempt.upstream != NULL:
         attempt.ops.cancel(attempt)
         attempt.upstream = NULL
-    host.stats.requests_active -= 1
-    if host.index >= 0:
-        host.cluster.balancer.hosts[host.index].active -= 1
     attempt.host = NULL
-    host_unref(host)
+    host_end(host)
 
 
 cdef void exchange_release_limits(Exchange *x) noexcept nogil:
@@ -81,6 +78,9 @@ cdef void exchange_let_go(Exchange *x) noexcept nogil:
     if x.path_buf != NULL:
         buf_unref(&worker.bufs, x.path_buf)
         x.path_buf = NULL
+    if unlikely(x.target_buf != NULL):
+        buf_unref(&worker.bufs, x.target_buf)
+        x.target_buf = NULL
     x.path = NULL
     x.path_length = 0
     x.target = NULL

@@ -151,14 +151,18 @@ cdef bint target_edit(Exchange *x, HeadEdits *edits) noexcept nogil:
 
 
 cdef char *target_room(Exchange *x, uint32_t length) noexcept nogil:
-    """Room behind the normalised path, in the buffer that is the exchange's own."""
+    """Room behind the normalised path, in the buffer that is the exchange's own, or in one for the target alone."""
     if x.path_buf == NULL:
         x.path_buf = buf_get(&x.worker.bufs, length > 8192)
         if x.path_buf == NULL:
             return NULL
-    if x.path_buf.end + length > x.path_buf.capacity:
+    if likely(x.path_buf.end + length <= x.path_buf.capacity):
+        return x.path_buf.data + x.path_buf.end
+    if x.target_buf == NULL:
+        x.target_buf = buf_get(&x.worker.bufs, True)
+    if x.target_buf == NULL or length > x.target_buf.capacity:
         return NULL
-    return x.path_buf.data + x.path_buf.end
+    return x.target_buf.data
 
 
 # -- forwarding fields ------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from tulle._fast.policy.image cimport ListenerEntry
 
 cdef enum:
     ACCEPTS_PER_TURN = 8
+    ACCEPTS_LAST = 4096                # of a socket that is being closed
     PAUSE = 5                          # milliseconds that a worker above its share, or out of descriptors, stands back
     SLACK = 4                          # connections that a worker may have above the mean
 
@@ -88,9 +89,7 @@ cdef bint over_limit(Listener *listener) noexcept nogil:
 cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
     cdef Listener *listener = <Listener *>watch
     cdef Worker *worker = listener.worker
-    cdef sockaddr_storage address
-    cdef socklen_t length
-    cdef int fd, other
+    cdef int error, other
     cdef int _turn
     for _turn in range(ACCEPTS_PER_TURN):
         other = less_busy_lane(worker)
@@ -100,21 +99,30 @@ cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
             wake_lane(worker, other)
             listener_pause(listener)
             return
-        length = sizeof(address)
-        fd = accept4(watch.fd, <sockaddr *>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
-        if fd < 0:
-            if errno == EINTR or errno == ECONNABORTED:
-                continue
-            if errno != EAGAIN:
-                # Out of descriptors or memory: the queue keeps the connections until some are free
-                worker.lane.header.accept_failures += 1
-                listener_pause(listener)
+        error = accept_one(listener)
+        if error == EAGAIN:
             return
-        if unlikely(over_limit(listener)):
-            worker.lane.header.accept_overflow += 1
-            close(fd)
-            continue
-        server_accept(worker, listener.id, fd, <sockaddr *>&address, length)
+        if unlikely(error != 0):
+            # Out of descriptors or memory: the queue keeps the connections until some are free
+            worker.lane.header.accept_failures += 1
+            listener_pause(listener)
+            return
+
+
+cdef int accept_one(Listener *listener) noexcept nogil:
+    """0, or why there is none: EAGAIN when nobody waits."""
+    cdef Worker *worker = listener.worker
+    cdef sockaddr_storage address
+    cdef socklen_t length = sizeof(address)
+    cdef int fd = accept4(listener.watch.fd, <sockaddr *>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    if fd < 0:
+        return 0 if errno == EINTR or errno == ECONNABORTED else errno
+    if unlikely(over_limit(listener)):
+        worker.lane.header.accept_overflow += 1
+        close(fd)
+        return 0
+    server_accept(worker, listener.id, fd, <sockaddr *>&address, length)
+    return 0
 
 
 cdef inline Listener *listener_of(Node *node) noexcept nogil:
@@ -156,10 +164,15 @@ cdef inline Server *server_of(Node *node) noexcept nogil:
 
 
 cdef void listener_drop(Listener *listener) noexcept nogil:
-    """Stop accepting; its connections end at their next idle moment."""
+    """Stop accepting, but let in who has come already; its connections end at their next idle moment."""
     cdef Worker *worker = listener.worker
-    cdef Node *node = worker.servers.next
+    cdef Node *node
     cdef Server *server
+    cdef int _turn
+    for _turn in range(ACCEPTS_LAST):
+        if accept_one(listener) != 0:
+            break
+    node = worker.servers.next
     list_remove(&listener.node)
     timer_remove(&listener.timer)
     watch_delete(&listener.watch)      # others have the socket open: closing it here takes it out of no epoll set

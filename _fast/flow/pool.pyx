@@ -7,7 +7,7 @@ from tulle._fast.base.types cimport int64_t, likely, uint32_t, uint64_t, unlikel
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Host,
 )
-from tulle._fast.flow.upstream cimport host_ref, host_unref
+from tulle._fast.flow.upstream cimport host_begin, host_end
 from tulle._fast.flow.wake cimport wake_lane, wake_others
 from tulle._fast.net.conn cimport CONN_EOF, CONN_HUNG_UP, CONN_READABLE
 from tulle._fast.net.system cimport EPOLLOUT, MSG_DONTWAIT, MSG_PEEK, recv
@@ -200,14 +200,8 @@ cdef void hand_over(Upstream *upstream, Attempt *attempt) noexcept nogil:
     cdef Host *meant = attempt.host
     leave_queue(attempt)
     if meant != host:
-        if meant.index >= 0:
-            meant.cluster.balancer.hosts[meant.index].active -= 1
-        meant.stats.requests_active -= 1
-        host_ref(host)
-        host_unref(meant)
-        host.stats.requests_active += 1
-        if host.index >= 0:
-            host.cluster.balancer.hosts[host.index].active += 1
+        host_begin(host)
+        host_end(meant)
         attempt.host = host
     upstream.state = UPSTREAM_BUSY
     upstream.attempt = attempt

@@ -3,8 +3,8 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 from tulle._fast.base.shared cimport (
-    FLAG_DPE, FLAG_DT, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR,
-    FLAG_UT,
+    FLAG_DPE, FLAG_DR, FLAG_DT, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE,
+    FLAG_UR, FLAG_UT,
 )
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.flow.head_edits cimport extra_add
@@ -42,6 +42,8 @@ cdef const char *flag_detail(int flag) noexcept nogil:
         return b"the stream was idle for too long"
     if flag == FLAG_OM:
         return b"overloaded"
+    if flag == FLAG_DR:
+        return b"the proxy has left before there was an answer"
     return b"the request was refused"
 
 

@@ -15,6 +15,6 @@ cdef void server_install(Worker *worker) noexcept nogil
 cdef void server_accept(
     Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length
 ) noexcept nogil
-# Close when idle, else after the exchange at hand
+# Close when idle, else after the exchange at hand, or the request that is on its way
 cdef void server_drain(Server *server) noexcept nogil
 cdef void server_close(Server *server, bint reset) noexcept nogil

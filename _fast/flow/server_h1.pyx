@@ -15,9 +15,10 @@ from tulle._fast.flow.exchange cimport (
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport extra_add, response_edits
 from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
+from tulle._fast.flow.table cimport table_ref, table_unref
 from tulle._fast.flow.types cimport (
-    PEER_TEXT, SEND_END, SEND_HEAD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_TUNNEL,
-    Exchange, Table,
+    PEER_TEXT, SEND_END, SEND_HEAD, X_BACKOFF, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED,
+    X_TUNNEL, Exchange, Table,
 )
 from tulle._fast.http.date cimport DATE_LENGTH, http_date
 from tulle._fast.http.h1_chunk cimport chunk_write_size
@@ -27,8 +28,8 @@ from tulle._fast.http.h1_parse cimport (
 )
 from tulle._fast.http.h1_write cimport HeadEdits, h1_head_bound, h1_write_response, h1_write_trailers
 from tulle._fast.http.message cimport (
-    FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_HEAD, Field, Message,
-    message_at, message_field,
+    FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_CONNECT, METHOD_HEAD, Field,
+    Message, message_at, message_field,
 )
 from tulle._fast.net.conn cimport (
     CONN_BLOCKED, CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP,
@@ -37,13 +38,15 @@ from tulle._fast.net.conn cimport (
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
 from tulle._fast.net.system cimport (
-    AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLRDHUP, close, inet_ntop, iovec, ntohs, sockaddr_in, sockaddr_in6,
+    AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLRDHUP, MSG_DONTWAIT, MSG_PEEK, close, inet_ntop, iovec, ntohs, recv,
+    sockaddr_in, sockaddr_in6,
 )
 from tulle._fast.policy.image cimport ListenerEntry
 
 cdef enum:
     LINGER_TIME = 1000                 # milliseconds
     LINGER_BYTES = 1048576
+    FIRST_WORDS = 1000                 # milliseconds that a new connection has for its request when all are to end
     CHUNK_ROOM = 24
 
 
@@ -88,6 +91,9 @@ cdef void server_close(Server *server, bint reset) noexcept nogil:
     if server.message != NULL:
         slab_put(&server.worker.messages_slab, server.message)
         server.message = NULL
+    if unlikely(server.table != NULL):
+        table_unref(server.worker, server.table)
+        server.table = NULL
     conn_close(&server.conn, reset)
 
 
@@ -124,10 +130,29 @@ cdef void server_linger_input(Server *server) noexcept nogil:
         server_close(server, False)
 
 
+cdef bint server_has_input(Server *server) noexcept nogil:
+    """Asks the kernel, at the cost of a call, whether the client has sent anything that was not read yet."""
+    cdef char byte
+    return server.conn.input != NULL or recv(server.conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0
+
+
 cdef void server_drain(Server *server) noexcept nogil:
+    cdef Table *table
     server.closing = 1
-    if server.exchange == NULL and not server.parsing and not server.lingering:
-        server_close(server, False)
+    if server.exchange != NULL or server.lingering or server.table != NULL:
+        return
+    if not server.parsing:
+        if server.requests > 0 and not server_has_input(server):
+            server_close(server, False)
+            return
+        # A request is here, or most likely on its way: who has only just connected did so for one
+        timer_set(
+            &server.worker.loop.timers, &server.conn.timer,
+            server.worker.loop.now + <uint64_t>FIRST_WORDS * MILLISECOND,
+        )
+        watch_make_ready(&server.conn.watch)
+    if listener_find(server.worker, server.listener_id, &table) != NULL:
+        server.table = table_ref(table)
 
 
 cdef void server_peer(Server *server) noexcept nogil:
@@ -188,7 +213,7 @@ cdef bint server_message(Server *server, uint64_t head_timeout) noexcept nogil:
         h1_message_init(server.message)
     if not server.parsing:
         server.parsing = 1
-        if server.requests > 0:
+        if server.requests > 0 or server.closing:
             timer_set(&server.worker.loop.timers, &server.conn.timer, server.worker.loop.now + head_timeout)
     return True
 
@@ -280,7 +305,8 @@ cdef void server_begin(Server *server) noexcept nogil:
         conn_release_input(&server.conn)
         if unlikely(server.conn.state & CONN_HUNG_UP):
             watch_make_ready(&server.conn.watch)
-    if unlikely(server.closing) or (
+    # What follows a CONNECT may be meant for the tunnel: if none comes about, it is read by nobody
+    if unlikely(server.closing or message.method == METHOD_CONNECT) or (
         x.listener != NULL and x.listener.max_requests != 0 and server.requests >= x.listener.max_requests
     ):
         x.flags &= ~<uint32_t>X_KEEP_ALIVE
@@ -356,6 +382,7 @@ cdef int server_send(Exchange *x, uint32_t flags, const char *data, size_t lengt
         if x.response.framing == FRAMING_TUNNEL:
             server.framing = FRAMING_TUNNEL
             server.chunked_out = 0
+            server.until_close = 1
             timer_clear(&server.conn.timer)
     if server.chunked_out:
         if length > 0:
@@ -454,21 +481,26 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
         result = CONN_ERROR
     else:
         add_piece(pieces, &count, worker.scratch, h1_write_response(worker.scratch, &message, &edits, status, True))
-        if x.method != METHOD_HEAD and status != 204 and status != 304:
+        if x.method != METHOD_HEAD:
             add_piece(pieces, &count, body, length)
             x.bytes_sent += length
         result = conn_send(&server.conn, pieces, count)
     if result == CONN_BLOCKED:
-        # Nothing else ends the waiting for a client that does not read
-        x.request_deadline = 0
-        x.try_deadline = 0
-        x.last_activity = worker.loop.now
-        if x.listener != NULL:
-            x.idle_timeout = x.listener.idle_timeout
-        exchange_arm(x)
+        server_wait_for_reader(x)
         return result
     exchange_finish(x, x.flags & X_KEEP_ALIVE != 0, result < 0)
     return result
+
+
+cdef void server_wait_for_reader(Exchange *x) noexcept nogil:
+    """The answer is complete: of all deadlines only that for a client which does not read it remains."""
+    x.flags &= ~<uint32_t>X_BACKOFF
+    x.request_deadline = 0
+    x.try_deadline = 0
+    x.last_activity = x.worker.loop.now
+    if x.idle_timeout == 0 and x.listener != NULL:
+        x.idle_timeout = x.listener.idle_timeout
+    exchange_arm(x)
 
 
 cdef uint32_t write_decimal(char *out, uint64_t value) noexcept nogil:

@@ -65,6 +65,7 @@ cdef struct Host:                      # one endpoint of one cluster, as this wo
     uint32_t generation
     int32_t index                      # in Cluster.hosts; -1: no longer in the endpoint list
     uint32_t attempts                  # that point here
+    uint32_t requests                  # attempts under way
     uint16_t address_length
     uint16_t text_length
     char address[112]
@@ -210,7 +211,7 @@ cdef struct Exchange:
     const Message *trailers            # of the body that ends now, in either direction; else NULL
     const char *peer                   # the client's address as text, without port
     uint32_t peer_length
-    const char *target                 # as sent upstream, when it is not as it came; in path_buf
+    const char *target                 # as sent upstream, when it is not as it came; in path_buf or target_buf
     uint32_t target_length
     Text cluster_name                  # in the table's image
     Attempt attempt
@@ -229,6 +230,7 @@ cdef struct Exchange:
     uint32_t path_length
     uint32_t prefix_length
     Buf *path_buf
+    Buf *target_buf                    # holds `target` where path_buf has no room for it
     Buf *replay                        # body bytes already sent once, kept for another try
     Buf *replay_last
     Buf *replay_next                   # replaying: the next one to send
@@ -273,6 +275,7 @@ cdef struct Server:                    # an HTTP/1 connection from a client
     Worker *worker
     Exchange *exchange
     Message *message                   # while a head is being parsed
+    Table *table                       # closing, with a last request to come: the one that knows its listener
     uint32_t listener_id
     uint32_t requests
     uint64_t remaining                 # of a request body with a length

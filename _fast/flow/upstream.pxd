@@ -13,5 +13,8 @@ cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept
 cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil
 cdef void host_ref(Host *host) noexcept nogil
 cdef void host_unref(Host *host) noexcept nogil
+# An attempt begins on a host, and ends: it refers to the host and is counted by it, in shared memory and for balancing
+cdef void host_begin(Host *host) noexcept nogil
+cdef void host_end(Host *host) noexcept nogil
 # Lets go of clusters that the current table has no more, as far as nothing uses them; called now and then
 cdef void clusters_sweep(Worker *worker) noexcept nogil

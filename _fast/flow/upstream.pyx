@@ -50,6 +50,32 @@ cdef void host_unref(Host *host) noexcept nogil:
         host_sweep(host)
 
 
+cdef void host_begin(Host *host) noexcept nogil:
+    host.attempts += 1
+    host.requests += 1
+    host.stats.requests_active += 1
+    if host.index >= 0:
+        host.cluster.balancer.hosts[host.index].active += 1
+
+
+cdef void host_end(Host *host) noexcept nogil:
+    host.requests -= 1
+    host.stats.requests_active -= 1
+    if host.index >= 0:
+        host.cluster.balancer.hosts[host.index].active -= 1
+    host_unref(host)
+
+
+cdef void endpoint_stats_take(EndpointStats *stats, uint32_t generation) noexcept nogil:
+    """Counts begin anew with a new owner of the slot; what the last one still occupies is uncounted when it ends."""
+    cdef EndpointStats old = stats[0]
+    memset(stats, 0, sizeof(EndpointStats))
+    stats.generation = generation
+    stats.requests_active = old.requests_active
+    stats.connections_active = old.connections_active
+    stats.connections_idle = old.connections_idle
+
+
 cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *entry) noexcept nogil:
     cdef Worker *worker = cluster.worker
     cdef void **place
@@ -75,8 +101,7 @@ cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *
     memcpy(host.text, image_text(segment, entry.address_text), host.text_length)
     host.stats = lane_endpoint(worker.lane, entry.slot)
     if host.stats.generation != entry.generation:
-        memset(host.stats, 0, sizeof(EndpointStats))
-        host.stats.generation = entry.generation
+        endpoint_stats_take(host.stats, entry.generation)
     list_init(&host.idle)
     list_append(&cluster.all_hosts, &host.node)
     # A predecessor in the slot lives on in its cluster's list until its connections are gone
@@ -109,8 +134,7 @@ cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const En
         hosts[taken] = host
         balancing[taken].weight = entries[index].weight
         balancing[taken].usable = 1
-        if host.index >= 0:
-            balancing[taken].active = cluster.balancer.hosts[host.index].active
+        balancing[taken].active = host.requests
         taken += 1
     node = cluster.all_hosts.next
     while node != &cluster.all_hosts:
@@ -146,6 +170,7 @@ cdef void cluster_close_idle(Host *host) noexcept nogil:
 
 cdef Cluster *cluster_make(Worker *worker, const ClusterEntry *entry) noexcept nogil:
     cdef Cluster *cluster = <Cluster *>calloc(1, sizeof(Cluster))
+    cdef uint32_t active
     if cluster == NULL:
         return NULL
     cluster.worker = worker
@@ -154,8 +179,10 @@ cdef Cluster *cluster_make(Worker *worker, const ClusterEntry *entry) noexcept n
     cluster.lines = shared_cluster_lines(worker.shared, entry.slot)
     cluster.stats = lane_cluster(worker.lane, entry.slot)
     if cluster.stats.generation != entry.generation:
+        active = cluster.stats.requests_active
         memset(cluster.stats, 0, sizeof(ClusterStats))
         cluster.stats.generation = entry.generation
+        cluster.stats.requests_active = active
     list_init(&cluster.all_hosts)
     list_init(&cluster.waiters)
     list_append(&worker.all_clusters, &cluster.node)

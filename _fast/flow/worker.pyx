@@ -4,11 +4,12 @@ from libc.stdlib cimport calloc, free, malloc
 from tulle._fast.base.buf cimport buf_pool_destroy, buf_pool_init
 from tulle._fast.base.clock cimport MILLISECOND, clock_monotonic, clock_wall
 from tulle._fast.base.idmap cimport idmap_destroy, idmap_init
-from tulle._fast.base.list cimport list_empty, list_init
+from tulle._fast.base.list cimport Node, list_empty, list_init
 from tulle._fast.base.random cimport random_seed
-from tulle._fast.base.shared cimport LANE_FREE, LANE_RUNNING, shared_lane, shared_open
+from tulle._fast.base.shared cimport FLAG_DR, LANE_FREE, LANE_RUNNING, shared_lane, shared_open
 from tulle._fast.base.slab cimport slab_destroy, slab_init
 from tulle._fast.base.types cimport uint32_t, uint64_t
+from tulle._fast.flow.attempt cimport exchange_give_up
 from tulle._fast.flow.client_h1 cimport client_install
 from tulle._fast.flow.control cimport CONTROL_DRAINED
 from tulle._fast.flow.server_h1 cimport server_install
@@ -89,7 +90,20 @@ cdef void worker_loop(Worker *worker) noexcept nogil:
             worker.lane.header.buffers_active = worker.bufs.small.used + worker.bufs.large.used
 
 
+cdef void worker_give_up(Worker *worker) noexcept nogil:
+    """Time is up: what is unfinished is ended so that nobody takes it for finished, counted and logged."""
+    cdef Server *null = NULL
+    cdef Server *server
+    cdef Node *node = worker.servers.next
+    while node != &worker.servers:
+        server = <Server *>(<char *>node - <size_t>&null.node)
+        node = node.next
+        if server.exchange != NULL:
+            exchange_give_up(server.exchange, FLAG_DR)
+
+
 cdef void worker_teardown(Worker *worker) noexcept nogil:
+    worker_give_up(worker)
     if worker.control_fd >= 0:
         worker_control_send(worker, CONTROL_DRAINED)
     worker.lane.header.state = LANE_FREE

@@ -45,8 +45,8 @@ class Lab:
         self.peers: list[Peer] = []
         self.deaths = 0  # of workers, that tests have brought about
 
-    def client(self) -> Peer:
-        return self._keep(Peer(self.sidecar.connect()))
+    def client(self, host: str = "127.0.0.1") -> Peer:
+        return self._keep(Peer(self.sidecar.connect(host)))
 
     def accept(self) -> Peer:
         """The next connection that the sidecar opens to the backend."""

