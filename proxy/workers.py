@@ -273,6 +273,8 @@ class Workers:
         message = ControlMessage.unpack(data)
         match message.type:
             case Control.READY:
+                if worker.child and not worker.child.pid:
+                    worker.child.pid = message.value  # the spawner will say the same, a moment later
                 if worker.state is State.STARTING:
                     worker.state = State.READY
             case Control.INSTALLED:

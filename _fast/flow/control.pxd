@@ -13,7 +13,7 @@ cdef enum ControlType:
     CONTROL_DRAIN = 5                  # finish what there is, then leave; value: monotonic ns at which to leave anyhow
     CONTROL_QUIT = 6                   # leave at once
     # from the worker
-    CONTROL_READY = 101                # the first table is installed and the listeners are being accepted from
+    CONTROL_READY = 101                # the first table is installed; value: the worker's PID
     CONTROL_INSTALLED = 102            # version, value: serial: new requests use it
     CONTROL_RELEASED = 103             # version, value: serial: the oldest still in use by any request
     CONTROL_REFUSED = 104              # version, value: serial: not a segment of this layout, or no memory to map it

@@ -82,7 +82,7 @@ cdef void control_apply(Worker *worker, const ControlMessage *message, const int
         worker_control_tell(worker, CONTROL_INSTALLED, 0, message.version, message.value)
         if not worker.ready_sent:
             worker.ready_sent = True
-            worker_control_send(worker, CONTROL_READY)
+            worker_control_tell(worker, CONTROL_READY, 0, 0, worker.lane.header.pid)
     elif message.type == CONTROL_LISTEN and count == 1:
         listener_open(worker, message.id, fds[0])
     elif message.type == CONTROL_UNLISTEN:

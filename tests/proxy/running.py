@@ -158,10 +158,11 @@ class Proxy:
         return json.loads(body)
 
     def workers(self) -> list[int]:
-        """PIDs of those that serve."""
-        return [
-            worker["pid"] for worker in self.admin("/server_info")["workers"] if worker["state"] == "ready"
-        ]
+        """PIDs of those that serve. Tests kill them, so none may be 0: that would be the tests themselves."""
+        workers = self.admin("/server_info")["workers"]
+        pids = [worker["pid"] for worker in workers if worker["state"] == "ready"]
+        assert all(pid > 1 for pid in pids), workers
+        return pids
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
