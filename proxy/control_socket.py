@@ -33,6 +33,7 @@ class ControlSocket:
 
     async def open(self) -> None:
         """`Failure` when the socket cannot be made."""
+        remove_stale(self.path.parent)
         self.listening = sockets.bind(f"unix:{self.path}", mode=0o600)
         self.server = await asyncio.start_unix_server(self._serve, sock=self.listening, limit=LONGEST_LINE)
 
@@ -56,6 +57,14 @@ class ControlSocket:
         except (ValueError, KeyError, TypeError):
             return {"error": f"not a command; there are: {', '.join(sorted(self.commands))}"}
         return await command()
+
+
+def remove_stale(directory: Path) -> None:
+    """Remove the sockets of proxies that were killed."""
+    for path in directory.glob("*.sock"):
+        if path.stem.isdecimal() and not Path(f"/proc/{path.stem}").exists():
+            with suppress(OSError):
+                path.unlink()
 
 
 def ask(pid: int, command: str, directory: Path | None, timeout: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class Master:
         self.draining = False
         self.background: set[asyncio.Task[Any]] = set()
 
-    async def run(self, begin: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Begin, then serve until told to leave. `Failure` when it cannot begin."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -102,9 +102,9 @@ class Master:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self.children.attach()
         try:
-            await begin()
-            slim_down()
-            await self._tend()
+            if await unless_told_to_leave(begin(), self.signals):
+                slim_down()
+                await self._tend()
         finally:
             self._end()
 
@@ -252,6 +252,9 @@ class Master:
 
     async def upgrade(self) -> None:
         """Become the program that is installed now. Comes back only when that is refused."""
+        if self.administration.not_ready:
+            warn("not upgraded: the proxy takes no more connections")
+            return
         say("upgrading")
         async with self.reloader.turn:
             words = handover.describe(self.reloader, self.workers, self.administration.began)
@@ -305,6 +308,26 @@ class Master:
         if self.pid_file:
             self.pid_file.remove()
         self.logger.stop()
+
+
+async def unless_told_to_leave(
+    begin: Coroutine[Any, Any, None], signals: asyncio.Queue[signal.Signals]
+) -> bool:
+    """Begin, but leave at once on TERM or INT; whether it has begun. Other signals mean nothing yet."""
+    beginning = asyncio.create_task(begin)
+    while True:
+        wanted = asyncio.create_task(signals.get())
+        await asyncio.wait([beginning, wanted], return_when=asyncio.FIRST_COMPLETED)
+        if beginning.done():
+            if wanted.done():
+                signals.put_nowait(wanted.result())
+            wanted.cancel()
+            beginning.result()
+            return True
+        if wanted.result() in (signal.SIGTERM, signal.SIGINT):
+            beginning.cancel()
+            say("leaving before it was ready")
+            return False
 
 
 def slim_down() -> None:

@@ -7,8 +7,7 @@ follows.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tulle.proxy import sockets
 from tulle.proxy.children import Children
@@ -23,8 +22,7 @@ from tulle.proxy.workers import Workers
 INSTALL_TIMEOUT = 30.0  # seconds that workers have to take a table
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of a reload: the version in use now, and when it was refused the reasons, a line each."""
 
     version: int

@@ -54,6 +54,7 @@ class Handle:
 def start() -> Handle:
     """Fork the spawner. Call it while this process has one thread and little in memory."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gc.freeze()  # what no collector visits stays shared
     pid = os.fork()
     if pid != 0:
         theirs.close()

@@ -5,6 +5,7 @@ descriptor: memfds, the first of them with JSON. Modules are imported by the tas
 """
 
 import json
+import signal
 import socket
 import sys
 import traceback
@@ -21,6 +22,7 @@ Task = Callable[[dict[str, Any], list[int]], tuple[dict[str, Any], list[int]]]
 def run(descriptors: list[int]) -> int:
     """Do one task in the process of its own; the exit status. Descriptors as the spawner gives them."""
     process.set_name(b"tulle-task")
+    process.die_with_parent(signal.SIGKILL)
     answer = socket.socket(fileno=descriptors[0])
     arguments = json.loads(content(descriptors[1]))
     try:

@@ -481,26 +481,22 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
         result = CONN_ERROR
     else:
         add_piece(pieces, &count, worker.scratch, h1_write_response(worker.scratch, &message, &edits, status, True))
-        if x.method != METHOD_HEAD:
+        if x.method != METHOD_HEAD and status != 204 and status != 304:
             add_piece(pieces, &count, body, length)
             x.bytes_sent += length
         result = conn_send(&server.conn, pieces, count)
     if result == CONN_BLOCKED:
-        server_wait_for_reader(x)
+        # Nothing else ends the waiting for a client that does not read
+        x.flags &= ~<uint32_t>X_BACKOFF
+        x.request_deadline = 0
+        x.try_deadline = 0
+        x.last_activity = worker.loop.now
+        if x.listener != NULL:
+            x.idle_timeout = x.listener.idle_timeout
+        exchange_arm(x)
         return result
     exchange_finish(x, x.flags & X_KEEP_ALIVE != 0, result < 0)
     return result
-
-
-cdef void server_wait_for_reader(Exchange *x) noexcept nogil:
-    """The answer is complete: of all deadlines only that for a client which does not read it remains."""
-    x.flags &= ~<uint32_t>X_BACKOFF
-    x.request_deadline = 0
-    x.try_deadline = 0
-    x.last_activity = x.worker.loop.now
-    if x.idle_timeout == 0 and x.listener != NULL:
-        x.idle_timeout = x.listener.idle_timeout
-    exchange_arm(x)
 
 
 cdef uint32_t write_decimal(char *out, uint64_t value) noexcept nogil:

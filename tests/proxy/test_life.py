@@ -1,5 +1,6 @@
 """How a proxy begins, serves and leaves."""
 
+import asyncio
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from tests.proxy.conftest import Start
 from tests.proxy.running import PATIENCE, Backend, config, until
+from tulle.proxy.master import unless_told_to_leave
 
 
 def test_it_serves_and_leaves_nothing(start: Start, backend: Backend) -> None:
@@ -88,6 +90,52 @@ def test_the_pid_file_is_there_while_it_serves(start: Start, backend: Backend, t
     proxy.signal(signal.SIGTERM)
     assert proxy.ended() == 0
     assert not file.exists()
+
+
+def test_a_signal_ends_it_while_it_compiles(start: Start, tmp_path: Path) -> None:
+    pipe = tmp_path / "tulle.json"
+    os.mkfifo(pipe)
+    proxy = start(None, "-c", str(pipe))
+    with pipe.open("w"):  # the child reads, and waits for more
+        proxy.signal(signal.SIGTERM)
+        proxy.ended()
+        assert proxy.gone()
+
+
+def test_a_signal_ends_it_before_it_was_ready() -> None:
+    async def scenario(*numbers: signal.Signals) -> bool:
+        async def begin() -> None:
+            await asyncio.Event().wait()
+
+        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        for number in numbers:
+            signals.put_nowait(number)
+        return await asyncio.wait_for(unless_told_to_leave(begin(), signals), PATIENCE)
+
+    assert not asyncio.run(scenario(signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM))
+
+
+def test_a_signal_that_came_as_it_got_ready_is_not_lost() -> None:
+    async def scenario() -> signal.Signals:
+        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+
+        async def begin() -> None:
+            signals.put_nowait(signal.SIGTERM)
+
+        if await unless_told_to_leave(begin(), signals):
+            return signals.get_nowait()
+        return signal.SIGTERM
+
+    assert asyncio.run(scenario()) is signal.SIGTERM
+
+
+def test_what_a_killed_proxy_left_is_removed_by_the_next(start: Start, backend: Backend) -> None:
+    killed = start(config([backend.address])).ready()
+    (left,) = killed.runtime.glob("tulle/*.sock")
+    killed.signal(signal.SIGKILL)
+    killed.process.wait()
+    start(config([backend.address]), environment={"XDG_RUNTIME_DIR": str(killed.runtime)}).ready()
+    assert not left.exists()
 
 
 def test_a_pid_file_that_cannot_be_written_is_told(start: Start, backend: Backend, tmp_path: Path) -> None:

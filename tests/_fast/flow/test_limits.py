@@ -259,10 +259,11 @@ def test_who_leaves_at_the_moment_of_its_turn(laboratory: Laboratory) -> None:
             second.reset()
             upstream.send(response(b"first", b"Connection: close"))
         upstream = lab.accept()
-        if upstream.read_request().start == b"GET /second HTTP/1.1":
+        if not upstream.fill() or b"/second" in upstream.unread:
+            # the connection of the one that left, opened before its leaving was seen
             upstream.close()
             upstream = lab.accept()
-            upstream.read_request()
+        assert upstream.read_request().start == b"GET /third HTTP/1.1"
         upstream.send(response(b"third", b"Connection: close"))
         assert first.read_response().body == b"first"
         assert third.read_response().body == b"third"
