@@ -37,8 +37,9 @@ from tulle._fast.net.splice cimport (
     splice_move,
 )
 from tulle._fast.net.system cimport (
-    AF_UNIX, EINPROGRESS, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK,
-    SOCK_STREAM, TCP_NODELAY, close, connect, errno, iovec, setsockopt, sockaddr, socket,
+    AF_UNIX, EAGAIN, EINPROGRESS, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK,
+    SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY, close, connect, errno, iovec, recv, setsockopt, sockaddr,
+    socket,
 )
 
 cdef enum:
@@ -444,6 +445,15 @@ cdef bint client_pass_on(
     return not flags & SEND_END
 
 
+cdef bint client_is_quiet(Conn *conn) noexcept nogil:
+    """After a body that ended just where a read did, or a splice: whether nothing follows it."""
+    cdef char byte
+    if recv(conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
+        return False
+    conn.state &= ~<uint32_t>CONN_READABLE
+    return True
+
+
 cdef void client_complete(
     Upstream *upstream, Exchange *x, uint32_t flags, const char *data, size_t length
 ) noexcept nogil:
@@ -455,7 +465,8 @@ cdef void client_complete(
         and attempt.body_sent
         and conn.output == NULL
         and conn_available(conn) == 0
-        and not conn.state & (CONN_READABLE | CONN_HUNG_UP | CONN_EOF | CONN_BROKEN)
+        and not conn.state & (CONN_HUNG_UP | CONN_EOF | CONN_BROKEN)
+        and (not conn.state & CONN_READABLE or client_is_quiet(conn))
     )
     client_detach(upstream)
     upstream.state = UPSTREAM_BUSY

@@ -191,6 +191,12 @@ def process_state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def proportional_memory(pid: int) -> int:
+    """PSS of a process in bytes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
 def process_ids_of_session(session: int) -> list[int]:
     found = []
     for folder in Path("/proc").iterdir():

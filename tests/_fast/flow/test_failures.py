@@ -1,14 +1,13 @@
 """Backends that break off at every stage, clients that leave: nobody is shown half a message as a whole."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from tests._fast.flow.conftest import Laboratory
 from tests._fast.flow.lab import Lab
 from tests._fast.flow.peers import Ended, Peer, Unconnectable, request, response
-from tests._fast.flow.sidecar import until
+from tests._fast.flow.sidecar import proportional_memory, until
 
 CHUNKED = b"Transfer-Encoding: chunked"
 
@@ -321,12 +320,6 @@ def test_a_slow_client_and_a_backend_that_hints_without_end(lab: Lab) -> None:
     upstream.send(response(b"at last"))
     assert proportional_memory(lab.sidecar.workers()[0]) < before + 2_000_000
     assert client.read_response().body == b"at last"
-
-
-def proportional_memory(pid: int) -> int:
-    """PSS of a process in bytes."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def test_an_answer_that_comes_with_the_connection(laboratory: Laboratory) -> None:
