@@ -24,6 +24,8 @@ from tulle.controlplane.units import nanoseconds, size_in_bytes
 
 MOST_SEGMENTS = 64  # of a prefix: MAX_PREFIX_SEGMENTS of the table image
 MOST_REPLAY = 16 << 20
+MOST_EDITS = 256  # fields that a route sets and adds: EXTRAS_MAX of a worker, less what it adds itself
+MOST_EDIT_BYTES = 64 << 10
 RETRY_REASONS = ("connect-failure", "reset", "5xx", "gateway-error")
 
 _HOSTNAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\*|\[[0-9A-Fa-f:.]+\]")
@@ -202,6 +204,12 @@ def _check_retries(retries: Retries, path: Path, report: Report) -> None:
 
 
 def _check_edits(edits: HeaderEdits, path: Path, report: Report) -> None:
+    count = len(edits.set) + len(edits.add)
+    if count > MOST_EDITS:
+        report.error("size", path, f"sets and adds {count:,} fields, more than {MOST_EDITS}")
+    size = sum(len(name) + len(value.encode()) for name, value in [*edits.set.items(), *edits.add.items()])
+    if size > MOST_EDIT_BYTES:
+        report.error("size", path, f"sets and adds {size:,} bytes, more than {MOST_EDIT_BYTES:,}")
     for key in ("remove", "set", "add"):
         for index, name in enumerate(getattr(edits, key)):
             if name.lower() in _FRAMING:

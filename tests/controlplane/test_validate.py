@@ -29,6 +29,8 @@ MATCH = (*ROUTE, "matches", 0)
 LISTENER = ("listeners", 0)
 CLUSTER = ("clusters", "v1")
 DELETE = object()
+MANY_EDITS = {"add": {f"x-{number}": "" for number in range(257)}}
+LONG_EDITS = {"set": {f"x-{number}": "v" * 8000 for number in range(9)}}
 R, M = "routes.main[0]", "routes.main[0].matches[0]"
 
 
@@ -67,6 +69,8 @@ ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     # where, what, the path of the error, part of its message or hint
     (("workers",), 0, "workers", "from 1 to 1,024"),
     (("workers",), "two", "workers", "must be a whole number"),
+    ((*ROUTE, "request_headers"), MANY_EDITS, f"{R}.request_headers", "257 fields"),
+    ((*ROUTE, "response_headers"), LONG_EDITS, f"{R}.response_headers", "72,027 bytes"),
     (("drain_timeout",), 30, "drain_timeout", "For example 250ms"),
     (("drain_timeout",), "30", "drain_timeout", "not of the right form"),
     (("drain_timeout",), "400d", "drain_timeout", "longer than a year"),
