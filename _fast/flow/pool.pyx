@@ -69,14 +69,37 @@ cdef void pool_leave_queue(Attempt *attempt) noexcept nogil:
         place_offer(cluster)           # what had been offered to it
 
 
+cdef bint idle_evict(Cluster *cluster) noexcept nogil:
+    """Close an idle connection of the cluster, the least recently used to the first host found."""
+    cdef Node *node = cluster.all_hosts.next
+    cdef Host *host
+    if cluster.idle_count == 0:
+        return False
+    while node != &cluster.all_hosts:
+        host = <Host *>node
+        if host.idle_count > 0:
+            cluster.worker.hooks.close_idle(upstream_of(host.idle.prev))
+            return True
+        node = node.next
+    return False
+
+
+cdef bint place_take(Cluster *cluster) noexcept nogil:
+    """A place for a connection, that of an idle one when there is no other."""
+    cdef Worker *worker = cluster.worker
+    cdef uint32_t maximum = cluster.config.max_connections
+    while not limit_acquire(worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, maximum):
+        if not idle_evict(cluster):
+            return False
+    return True
+
+
 cdef void serve_waiters(Cluster *cluster) noexcept nogil:
     """Connect for our waiters while there are places, as long as nobody else has waited longer."""
     cdef Worker *worker = cluster.worker
     cdef Attempt *attempt
     while limit_oldest_lane(worker.shared, cluster.lines) == <int>worker.lane_index:
-        if not limit_acquire(
-            worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, cluster.config.max_connections
-        ):
+        if not place_take(cluster):
             return
         attempt = attempt_of(cluster.waiters.next)
         leave_queue(attempt)
@@ -130,21 +153,6 @@ cdef int connect_counted(Attempt *attempt) noexcept nogil:
     return POOL_WAIT
 
 
-cdef bint idle_evict(Cluster *cluster) noexcept nogil:
-    """Close an idle connection of the cluster, the least recently used to the first host found."""
-    cdef Node *node = cluster.all_hosts.next
-    cdef Host *host
-    if cluster.idle_count == 0:
-        return False
-    while node != &cluster.all_hosts:
-        host = <Host *>node
-        if host.idle_count > 0:
-            cluster.worker.hooks.close_idle(upstream_of(host.idle.prev))
-            return True
-        node = node.next
-    return False
-
-
 cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
     cdef Host *host = attempt.host
     cdef Cluster *cluster = host.cluster
@@ -162,15 +170,13 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
             attempt.reused = 1
             return POOL_READY
     if maximum == 0 or limit_oldest_lane(worker.shared, cluster.lines) < 0:
-        if limit_acquire(worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, maximum):
-            return connect_counted(attempt)
-        if idle_evict(cluster) and limit_acquire(
-            worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, maximum
-        ):
+        if place_take(cluster):
             return connect_counted(attempt)
         cluster.stats.overflow[<int>LIMIT_CONNECTIONS] += 1
     if not limit_acquire(worker.shared, cluster.lines, worker.lane_index, LIMIT_PENDING, cluster.config.max_pending):
         cluster.stats.overflow[<int>LIMIT_PENDING] += 1
+        # While this one tried, a waiter may have been refused the place on its account
+        place_offer(cluster)
         return POOL_OVERFLOW
     attempt.state = ATTEMPT_WAITING
     attempt.waiting_since = worker.loop.now
@@ -178,9 +184,7 @@ cdef int pool_acquire(Attempt *attempt, bint fresh) noexcept nogil:
     cluster.waiter_count += 1
     waiters_publish(cluster)
     # A place may have come free between the refusal and the notice: nobody would tell us of it
-    if limit_oldest_lane(worker.shared, cluster.lines) == <int>worker.lane_index and limit_acquire(
-        worker.shared, cluster.lines, worker.lane_index, LIMIT_CONNECTIONS, maximum
-    ):
+    if limit_oldest_lane(worker.shared, cluster.lines) == <int>worker.lane_index and place_take(cluster):
         first = attempt_of(cluster.waiters.next)
         leave_queue(first)
         place_offer(cluster)
