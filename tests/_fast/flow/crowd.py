@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Self
 
 from tests._fast.flow.peers import Message, Peer, response
 
@@ -14,22 +15,21 @@ from tests._fast.flow.peers import Message, Peer, response
 class Server:
     """A backend in one thread: answers every request at once, by default with its path, and counts.
 
-    `answer` gets the start line of a request and gives the bytes to send, None to hold it until `release`, or
-    `CLOSE` to close the connection in place of an answer.
+    `answer` gets the start line of a request, and how many its connection has carried with it; it gives the
+    bytes to send, or `CLOSE` to close the connection in place of an answer.
     """
 
     CLOSE = b"close"
 
-    def __init__(self, answer: Callable[[bytes], bytes | None] | None = None, body: bytes = b"") -> None:
+    def __init__(self, answer: Callable[[bytes, int], bytes] | None = None, body: bytes = b"") -> None:
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listening.setblocking(False)
-        self.answer = answer or (lambda start: response(body or start.split(b" ")[1]))
+        self.answer = answer or (lambda start, carried: response(body or start.split(b" ")[1]))
         self.most_open = 0  # connections at a time
         self.accepted = 0
         self.seen: Counter[bytes] = Counter()  # requests by path
-        self.lock = threading.Lock()
-        self.held: list[socket.socket] = []
         self.unread: dict[socket.socket, bytearray] = {}
+        self.carried: Counter[socket.socket] = Counter()  # requests by connection
         self.error: BaseException | None = None
         self.waker, self.woken = socket.socketpair()
         self.thread = threading.Thread(target=self._run)
@@ -38,7 +38,7 @@ class Server:
     def address(self) -> str:
         return f"127.0.0.1:{self.listening.getsockname()[1]}"
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 
@@ -52,16 +52,8 @@ class Server:
         if self.error and not value:
             raise self.error
 
-    def holding(self) -> int:
-        with self.lock:
-            return len(self.held)
-
-    def release(self, answer: bytes, count: int = 1) -> None:
-        """Answer the requests that are held, the oldest first."""
-        with self.lock:
-            freed, self.held = self.held[:count], self.held[count:]
-        for connection in freed:
-            connection.sendall(answer)
+    def between(self) -> None:
+        """Called in its thread after every event."""
 
     def _run(self) -> None:
         try:
@@ -80,6 +72,7 @@ class Server:
             self._accept()
         elif isinstance(readable, socket.socket) and readable in self.unread:
             self._read(readable)
+        self.between()
         return True
 
     def _accept(self) -> None:
@@ -95,12 +88,11 @@ class Server:
         self.unread[connection] = bytearray()
         self.selector.register(connection, selectors.EVENT_READ)
 
-    def _drop(self, connection: socket.socket) -> None:
+    def drop(self, connection: socket.socket) -> None:
+        """Close it, with RST when something has come that was not read."""
         self.selector.unregister(connection)
         del self.unread[connection]
-        with self.lock:
-            if connection in self.held:
-                self.held.remove(connection)
+        del self.carried[connection]
         connection.close()
 
     def _read(self, connection: socket.socket) -> None:
@@ -109,7 +101,7 @@ class Server:
         except ConnectionResetError:
             data = b""
         if not data:
-            self._drop(connection)
+            self.drop(connection)
             return
         unread = self.unread[connection]
         unread += data
@@ -118,15 +110,12 @@ class Server:
             del unread[: end + 4]
             start = head.partition(b"\r\n")[0]
             self.seen[start.split(b" ")[1]] += 1
-            answer = self.answer(start)
-            if answer is None:
-                with self.lock:
-                    self.held.append(connection)
-            elif answer == self.CLOSE:
-                self._drop(connection)
+            self.carried[connection] += 1
+            answer = self.answer(start, self.carried[connection])
+            if answer == self.CLOSE:
+                self.drop(connection)
                 return
-            else:
-                connection.sendall(answer)
+            connection.sendall(answer)
 
 
 def has_ended(connection: socket.socket) -> bool:
