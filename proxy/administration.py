@@ -34,7 +34,7 @@ class Administration:
         self.address: str | None = None
         self.server: AdminServer | None = None
 
-    async def open(self, listeners: Listeners, address: str | None) -> None:
+    def open(self, listeners: Listeners, address: str | None) -> None:
         """Serve at this address from now on, which is bound, or nowhere."""
         if address == self.address:
             return
@@ -44,8 +44,7 @@ class Administration:
             from tulle.proxy.admin.pages import Pages
             from tulle.proxy.admin.server import AdminServer
 
-            self.server = AdminServer(Pages(self).respond)
-            await self.server.open(listeners.sockets[Place(address, ADMIN)])
+            self.server = AdminServer(listeners.sockets[Place(address, ADMIN)], Pages(self).respond)
 
     def close(self) -> None:
         if self.server is not None:

@@ -4,7 +4,6 @@ A worker outlives its spawner when that dies, and its program when that is repla
 orphans to the master, which has said that it adopts them.
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -18,7 +17,9 @@ from tulle.proxy import spawner
 from tulle.proxy.descriptors import content
 from tulle.proxy.failure import Failure
 from tulle.proxy.interpreter import module_command
+from tulle.proxy.loop import current
 from tulle.proxy.messages import warn
+from tulle.proxy.streams import readable
 
 ORPHAN_CHECK = 0.1  # seconds between looks at a process that is not our child yet
 LOST = 0  # the wait status of a process whose end nobody has seen
@@ -48,9 +49,9 @@ class Children:
     def attach(self) -> None:
         """Hear of children from now on. The loop must be running."""
         process.adopt_orphans()
-        loop = asyncio.get_running_loop()
+        loop = current()
         loop.add_reader(self.handle.orders.fileno(), self._report)
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.on_signal(signal.SIGCHLD, self._reap)
         self._reap()
 
     def fork_worker(self, lane: int, descriptors: list[int], on_end: Callable[[int], None]) -> Child:
@@ -90,7 +91,7 @@ class Children:
         except OSError:
             data = b""
         if not data:  # it is dying: its end comes with SIGCHLD, when its children are ours
-            asyncio.get_running_loop().remove_reader(self.handle.orders.fileno())
+            current().remove_reader(self.handle.orders.fileno())
             return
         kind, ticket, pid, status = spawner.REPORT.unpack(data)
         if kind == spawner.BEGAN:
@@ -128,12 +129,12 @@ class Children:
             except ProcessLookupError:
                 self.adopted.pop(pid).on_end(LOST)
             else:
-                asyncio.get_running_loop().call_later(ORPHAN_CHECK, self._check, pid)
+                current().call_later(ORPHAN_CHECK, self._check, pid)
 
     def _replace_spawner(self, status: int) -> None:
         """It has died, so its children are ours now; another begins, not as a fork of this fat process."""
         warn(f"the spawner {how_it_ended(status)}; another begins")
-        loop = asyncio.get_running_loop()
+        loop = current()
         loop.remove_reader(self.handle.orders.fileno())
         self.handle.orders.close()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -157,14 +158,8 @@ async def answer(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
     `Failure` when the task died.
     """
-    loop = asyncio.get_running_loop()
-    readable: asyncio.Future[None] = loop.create_future()
     with connection:
-        loop.add_reader(connection.fileno(), _settle, readable)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(connection.fileno())
+        await readable(connection.fileno())
         descriptors: list[int] = []
         with contextlib.suppress(ConnectionError):
             descriptors = spawner.receive(connection)[1]
@@ -188,8 +183,3 @@ def how_it_ended(status: int) -> str:
     if code >= 0:
         return f"left with status {code}"
     return f"was ended by {signal.Signals(-code).name}"
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

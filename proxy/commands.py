@@ -192,9 +192,7 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="may be repeated"
     )
-    parser.add_argument(
-        "--listener", metavar="NAME", help="which takes the request (default: the first)"
-    )
+    parser.add_argument("--listener", metavar="NAME", help="which takes the request (default: the first)")
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("url", metavar="URL", help="a whole one, or a path with a host header")
     parser.set_defaults(run=_run_explain)

@@ -6,7 +6,6 @@
 A reload has `reasons` when it was refused; `version` is the one in use then.
 """
 
-import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -16,8 +15,11 @@ from typing import Any
 
 from tulle.proxy import runtime_dir, sockets
 from tulle.proxy.failure import Failure
+from tulle.proxy.streams import Server, Stream
+from tulle.proxy.waiting import Timeout
 
 LONGEST_LINE = 4096
+MOST_CONNECTIONS = 16
 PATIENCE = 30.0  # seconds that a client may take for a line
 Command = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -26,30 +28,31 @@ class ControlSocket:
     """The server's end, in the master."""
 
     def __init__(self, path: Path, commands: dict[str, Command]) -> None:
+        """Listen at this path. `Failure` when the socket cannot be made."""
         self.path = path
         self.commands = commands
-        self.server: asyncio.Server | None = None
-        self.listening: socket.socket | None = None
-
-    async def open(self) -> None:
-        """`Failure` when the socket cannot be made."""
-        remove_stale(self.path.parent)
-        self.listening = sockets.bind(f"unix:{self.path}", mode=0o600)
-        self.server = await asyncio.start_unix_server(self._serve, sock=self.listening, limit=LONGEST_LINE)
+        remove_stale(path.parent)
+        self.server = Server(sockets.bind(f"unix:{path}", mode=0o600), self._serve, MOST_CONNECTIONS)
 
     def close(self) -> None:
         """Stop listening and remove the socket's file."""
-        if self.server is not None and self.listening is not None:
-            with suppress(OSError):
-                self.path.unlink()
-            self.server.close()
+        with suppress(OSError):
+            self.path.unlink()
+        self.server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, TimeoutError, ValueError):  # ValueError: a line too long
-            while line := await asyncio.wait_for(reader.readline(), PATIENCE):
-                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
-                await writer.drain()
-        writer.close()
+    async def _serve(self, stream: Stream) -> None:
+        received = b""
+        while len(received) < LONGEST_LINE:
+            line, end, rest = received.partition(b"\n")
+            if end:
+                received = rest
+                await stream.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                continue
+            async with Timeout(PATIENCE):
+                data = await stream.read(LONGEST_LINE)
+            if not data:
+                return
+            received += data
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:

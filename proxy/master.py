@@ -1,6 +1,5 @@
 """The master: owns everything that is slow, and puts the rooms together. Signal handlers only enqueue."""
 
-import asyncio
 import gc
 import os
 import signal
@@ -12,7 +11,7 @@ from typing import Any
 
 import tulle
 from tulle._fast.base import process
-from tulle.proxy import handover, notify, runtime_dir, sockets, upgrade
+from tulle.proxy import handover, loop, notify, runtime_dir, sockets, upgrade
 from tulle.proxy.administration import Administration
 from tulle.proxy.children import Children, answer
 from tulle.proxy.configuration import Configuration, Settings, read_result
@@ -21,6 +20,7 @@ from tulle.proxy.failure import Failure
 from tulle.proxy.limits import raise_open_files
 from tulle.proxy.listeners import Listeners, admin_places
 from tulle.proxy.logger import Logger
+from tulle.proxy.loop import Task, current, spawn
 from tulle.proxy.messages import complain, say, warn
 from tulle.proxy.pidfile import PidFile
 from tulle.proxy.protocol import Control, ControlMessage
@@ -28,6 +28,7 @@ from tulle.proxy.reload import Reloader
 from tulle.proxy.shared import Shared
 from tulle.proxy.spawner import Handle
 from tulle.proxy.start import Options
+from tulle.proxy.waiting import Queue, Timeout, first
 from tulle.proxy.workers import GRACE, Workers
 
 START_TIMEOUT = 30.0  # seconds that the first workers have to be ready
@@ -49,7 +50,7 @@ def _run(serve: Coroutine[Any, Any, None]) -> int:
     process.set_name(b"tulle")
     process.keep_heap_small()
     try:
-        asyncio.run(serve)
+        loop.run(serve)
     except Failure as failure:
         for line in failure.lines:
             complain(line)
@@ -90,15 +91,14 @@ class Master:
         )
         self.pid_file = PidFile(options.pid_file) if options.pid_file else None
         self.control: ControlSocket | None = None
-        self.signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self.signals: Queue[signal.Signals] = Queue()
         self.draining = False
-        self.background: set[asyncio.Task[Any]] = set()
+        self.background: set[Task[Any]] = set()
 
     async def run(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Begin, then serve until told to leave. `Failure` when it cannot begin."""
-        loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self.signals.put_nowait, number)
+            current().on_signal(number, self.signals.put, number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self.children.attach()
         try:
@@ -123,7 +123,7 @@ class Master:
         self.workers.configuration = first
         self.workers.set_count(settings.workers, settings.drain_timeout)
         await self._first_workers()
-        await self._open_control_socket(settings)
+        self._open_control_socket(settings)
         if self.pid_file:
             self.pid_file.write()
         self._ready(f"version {first.version}")
@@ -136,7 +136,7 @@ class Master:
         self.workers.configuration = current
         raise_open_files(current.settings)
         await self._use(current.settings)
-        await self._open_control_socket(current.settings)
+        self._open_control_socket(current.settings)
         outcome = await self.reloader.renew_workers(START_TIMEOUT)
         if not outcome.reasons:
             self._ready(f"version {outcome.version}, upgraded to Tulle {tulle.__version__}")
@@ -159,7 +159,7 @@ class Master:
 
     async def _first_workers(self) -> None:
         try:
-            async with asyncio.timeout(START_TIMEOUT):
+            async with Timeout(START_TIMEOUT):
                 await self.workers.until(
                     lambda: self.workers.ready() or self.workers.restarts >= FAILED_STARTS
                 )
@@ -170,14 +170,12 @@ class Master:
         if not self.workers.ready():
             raise Failure("the workers do not stay alive; see what they wrote above")
 
-    async def _open_control_socket(self, settings: Settings) -> None:
+    def _open_control_socket(self, settings: Settings) -> None:
         directory = Path(settings.runtime_dir) if settings.runtime_dir else runtime_dir.default()
         try:
             path = runtime_dir.socket_path(runtime_dir.prepare(directory), os.getpid())
             self.control = ControlSocket(path, {"reload": self.reload, "version": self._version_asked})
-            await self.control.open()
         except Failure as failure:
-            self.control = None
             warn(f"{failure}; `tulle reload` will not find this proxy, `kill -HUP {os.getpid()}` works")
 
     # -- run ----------------------------------------------------------------------------------------------
@@ -186,7 +184,7 @@ class Master:
         """Have logger and admin server follow the configuration."""
         log = settings.access_log
         self.logger.use(None if log.format == "off" else log.path)
-        await self.administration.open(self.listeners, settings.admin_address)
+        self.administration.open(self.listeners, settings.admin_address)
 
     async def _apply(self, settings: Settings) -> None:
         """A reload has been taken by all workers."""
@@ -195,18 +193,18 @@ class Master:
 
     async def _tend(self) -> None:
         """Do what signals ask for, until all workers have left."""
-        leave = asyncio.create_task(self._left())
-        names = asyncio.create_task(self.reloader.keep_resolved())
+        leave = spawn(self._left())
+        names = spawn(self.reloader.keep_resolved())
         self.background.add(names)
         while True:
-            wanted = asyncio.create_task(self.signals.get())
-            await asyncio.wait([wanted, leave], return_when=asyncio.FIRST_COMPLETED)
+            wanted = spawn(self.signals.get())
+            await first(wanted, leave)
             if leave.done():
                 wanted.cancel()
                 return
             match wanted.result():
                 case signal.SIGHUP:
-                    task = asyncio.create_task(self.reload())
+                    task = spawn(self.reload())
                     self.background.add(task)
                     task.add_done_callback(self.background.discard)
                 case signal.SIGUSR1:
@@ -293,10 +291,10 @@ class Master:
     async def _left(self) -> None:
         await self.workers.until(lambda: self.draining and not self.workers.running)
 
-    async def _quit(self, leave: asyncio.Task[None]) -> None:
+    async def _quit(self, leave: Task[None]) -> None:
         self.workers.quit()
         with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE):
+            async with Timeout(GRACE):
                 await leave
 
     def _end(self) -> None:
@@ -310,17 +308,15 @@ class Master:
         self.logger.stop()
 
 
-async def unless_told_to_leave(
-    begin: Coroutine[Any, Any, None], signals: asyncio.Queue[signal.Signals]
-) -> bool:
+async def unless_told_to_leave(begin: Coroutine[Any, Any, None], signals: Queue[signal.Signals]) -> bool:
     """Begin, but leave at once on TERM or INT; whether it has begun. Other signals mean nothing yet."""
-    beginning = asyncio.create_task(begin)
+    beginning = spawn(begin)
     while True:
-        wanted = asyncio.create_task(signals.get())
-        await asyncio.wait([beginning, wanted], return_when=asyncio.FIRST_COMPLETED)
+        wanted = spawn(signals.get())
+        await first(beginning, wanted)
         if beginning.done():
             if wanted.done():
-                signals.put_nowait(wanted.result())
+                signals.put(wanted.result())
             wanted.cancel()
             beginning.result()
             return True

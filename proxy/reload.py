@@ -5,7 +5,6 @@ The first configuration comes the same way. Reloads that are asked for while one
 follows.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -14,9 +13,11 @@ from tulle.proxy.children import Children
 from tulle.proxy.configuration import Configuration, Settings, read_result
 from tulle.proxy.failure import Failure
 from tulle.proxy.listeners import Listeners, Place, admin_places, place_of, places_of
+from tulle.proxy.loop import Task, spawn
 from tulle.proxy.messages import warn
 from tulle.proxy.protocol import Control, ControlMessage
 from tulle.proxy.resolver import REFRESH, Resolver
+from tulle.proxy.waiting import Timeout, Turns, sleep
 from tulle.proxy.workers import Workers
 
 INSTALL_TIMEOUT = 30.0  # seconds that workers have to take a table
@@ -51,15 +52,15 @@ class Reloader:
         self.resolver = Resolver()
         self.taken = 0
         self.refused = 0
-        self.turn = asyncio.Lock()
-        self.following: asyncio.Task[Outcome] | None = None
+        self.turn = Turns()
+        self.following: Task[Outcome] | None = None
         self.on_taken: Callable[[Settings], Awaitable[None]] = _nothing
 
     async def reload(self) -> Outcome:
         """Compile and install what the source says now; when that is refused the old one goes on."""
         if self.following is None:
-            self.following = asyncio.create_task(self._reload())
-        return await asyncio.shield(self.following)
+            self.following = spawn(self._reload())
+        return await self.following
 
     async def _reload(self) -> Outcome:
         async with self.turn:
@@ -152,7 +153,7 @@ class Reloader:
     async def keep_resolved(self) -> None:
         """Follow the names of endpoints, for ever."""
         while True:
-            await asyncio.sleep(REFRESH)
+            await sleep(REFRESH)
             await self.resolver.refresh(self.current.settings.endpoint_names)
             async with self.turn:
                 if self.current.resolved == self.resolver.answers:
@@ -201,7 +202,7 @@ class Reloader:
         serving = self.workers.serving()
         key = (new.version, new.serial)
         try:
-            async with asyncio.timeout(INSTALL_TIMEOUT):
+            async with Timeout(INSTALL_TIMEOUT):
                 await self.workers.until(
                     lambda: all(
                         worker.installed >= key or worker.refused == key or not worker.serving

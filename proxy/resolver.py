@@ -1,13 +1,15 @@
 """Names of endpoints to addresses: asked for again and again; the last answer serves on when that fails."""
 
-import asyncio
 import contextlib
 import socket
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 from tulle.proxy.configuration import EndpointName
+from tulle.proxy.loop import Future, current, spawn
 from tulle.proxy.messages import say, warn
+from tulle.proxy.waiting import Timeout, Turns
 
 REFRESH = 5.0  # seconds
 PATIENCE = 5.0  # seconds that a configuration waits for names that it is the first to have
@@ -20,7 +22,7 @@ class Resolver:
     def __init__(self) -> None:
         self.answers: dict[str, list[str]] = {}
         self.failing: dict[str, str] = {}  # reasons, by host
-        self.turns = asyncio.Semaphore(MOST_THREADS)
+        self.turns = Turns(MOST_THREADS)
 
     async def learn(self, names: Iterable[EndpointName]) -> None:
         """Ask for the names that are not known yet, for a moment at most."""
@@ -39,10 +41,15 @@ class Resolver:
             by_host.setdefault(name.host, []).append(name)
         if not by_host:
             return
-        lookups = [asyncio.create_task(self._host(host, named)) for host, named in by_host.items()]
-        _, pending = await asyncio.wait(lookups, timeout=patience)
-        for lookup in pending:
-            lookup.cancel()
+        lookups = [spawn(self._host(host, named)) for host, named in by_host.items()]
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with Timeout(patience):
+                    for lookup in lookups:
+                        await lookup
+        finally:
+            for lookup in lookups:
+                lookup.cancel()
 
     async def _host(self, host: str, names: list[EndpointName]) -> None:
         clusters = ", ".join(sorted({name.cluster for name in names}))
@@ -70,27 +77,19 @@ async def look_up(host: str) -> list[str]:
 
     In a thread that nothing waits for: the system's resolver cannot be told to stop.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[list[str]] = loop.create_future()
-
-    def settle(answer: list[str] | OSError) -> None:
-        if future.done():
-            return
-        if isinstance(answer, OSError):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
+    loop = current()
+    future: Future[list[str]] = Future()
 
     def ask() -> None:
-        answer: list[str] | OSError
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
             # addresses of one link only ("%eth0") mean nothing to others
-            answer = sorted({str(address[0]) for *_, address in found if "%" not in str(address[0])})
+            addresses = sorted({str(address[0]) for *_, address in found if "%" not in str(address[0])})
+            settle = partial(future.set_result, addresses)
         except OSError as error:
-            answer = error
-        with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle, answer)
+            settle = partial(future.set_exception, error)
+        with contextlib.suppress(OSError):  # the loop may have ended by now
+            loop.call_threadsafe(settle)
 
     threading.Thread(target=ask, name="tulle-resolver", daemon=True).start()
     return await future

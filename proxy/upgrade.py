@@ -5,7 +5,6 @@ Sockets, shared memory and workers stay: the new program begins workers of its o
 lets the old ones finish. A no of the child changes nothing.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -16,7 +15,9 @@ from tulle.proxy.children import Children
 from tulle.proxy.descriptors import content, memfd
 from tulle.proxy.handover import Words
 from tulle.proxy.interpreter import module_command
+from tulle.proxy.loop import Future
 from tulle.proxy.start import ENVIRONMENT, Options
+from tulle.proxy.waiting import Timeout
 
 # What would end the new program before it listens to signals waits until it does
 FATAL = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT}
@@ -30,7 +31,7 @@ async def preflight(children: Children, words: Words, options: Options) -> list[
     question = memfd("tulle-preflight", json.dumps(asked).encode())
     os.lseek(question, 0, os.SEEK_SET)
     said = memfd("tulle-preflight", b"")
-    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    ended: Future[int] = Future()
     os.set_inheritable(words["shared"], True)
     try:
         pid = os.posix_spawn(
@@ -39,9 +40,10 @@ async def preflight(children: Children, words: Words, options: Options) -> list[
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, question, 0), (os.POSIX_SPAWN_DUP2, said, 1)],
         )
-        children.adopt(pid, lambda status: None if ended.done() else ended.set_result(status))
+        children.adopt(pid, ended.set_result)
         try:
-            status = await asyncio.wait_for(ended, PREFLIGHT_TIMEOUT)
+            async with Timeout(PREFLIGHT_TIMEOUT):
+                status = await ended
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
             return [f"the new program has not said within {PREFLIGHT_TIMEOUT:g} s that it could take over"]

@@ -1,6 +1,5 @@
 """The workers: one lane of shared memory each, begun again when they die, drained when they are too many."""
 
-import asyncio
 import enum
 import os
 import signal
@@ -13,9 +12,11 @@ from contextlib import suppress
 from tulle.proxy import spawner
 from tulle.proxy.children import Child, Children, how_it_ended
 from tulle.proxy.configuration import Configuration
+from tulle.proxy.loop import Future, Timer, current
 from tulle.proxy.messages import warn
 from tulle.proxy.protocol import LAYOUT, Control, ControlMessage
 from tulle.proxy.shared import Shared
+from tulle.proxy.waiting import Timeout
 
 FIRST_PAUSE = 0.1  # seconds before a worker that died young is begun again; doubled each time
 LONGEST_PAUSE = 30.0
@@ -43,7 +44,7 @@ class Worker:
         self.oldest = (0, 0)  # version and serial of the oldest that any request uses
         self.refused = (0, 0)
         self.outgoing = False  # to be replaced, and at work until its successor is ready
-        self.killing: asyncio.TimerHandle | None = None
+        self.killing: Timer | None = None
         self.unsent: deque[tuple[bytes, list[int]]] = deque()
 
     @property
@@ -64,7 +65,7 @@ class Worker:
                 spawner.send(self.control, message.pack(), descriptors or [])
                 return
             except BlockingIOError:
-                asyncio.get_running_loop().add_writer(self.control.fileno(), self._send_rest)
+                current().add_writer(self.control.fileno(), self._send_rest)
             except OSError:
                 return  # it has ended, and the spawner will say so
         self.unsent.append((message.pack(), [os.dup(descriptor) for descriptor in descriptors or []]))
@@ -74,7 +75,7 @@ class Worker:
         self.state = State.DRAINING
         self.tell(ControlMessage(Control.DRAIN, value=time.monotonic_ns() + round(seconds * 1e9)))
         if self.killing is None:
-            self.killing = asyncio.get_running_loop().call_later(seconds + GRACE, self.kill)
+            self.killing = current().call_later(seconds + GRACE, self.kill)
 
     def quit(self) -> None:
         """Leave at once."""
@@ -96,7 +97,7 @@ class Worker:
             except OSError:
                 pass
             self._drop_first()
-        asyncio.get_running_loop().remove_writer(self.control.fileno())
+        current().remove_writer(self.control.fileno())
 
     def _drop_first(self) -> None:
         for descriptor in self.unsent.popleft()[1]:
@@ -107,7 +108,7 @@ class Worker:
         self.state = State.ENDED
         if self.killing is not None:
             self.killing.cancel()
-        loop = asyncio.get_running_loop()
+        loop = current()
         if self.control.fileno() >= 0:
             loop.remove_reader(self.control.fileno())
             loop.remove_writer(self.control.fileno())
@@ -128,9 +129,9 @@ class Workers:
         self.running: list[Worker] = []  # those that draw breath, draining ones too
         self.restarts = 0
         self.pause = 0.0
-        self.respawns: set[asyncio.TimerHandle] = set()
+        self.respawns: set[Timer] = set()
         self.deadline: float | None = None
-        self.watchers: list[asyncio.Future[None]] = []
+        self.watchers: list[Future[None]] = []
         self.on_release: Callable[[], None] = lambda: None
 
     # -- how many -----------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ class Workers:
         ours.setblocking(False)
         worker = Worker(lane, ours)
         self.running.append(worker)
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker)
+        current().add_reader(ours.fileno(), self._hear, worker)
         with theirs:
             worker.child = self.children.fork_worker(
                 lane,
@@ -203,7 +204,7 @@ class Workers:
         self.stats.use_lane(worker.lane)
         self.running.append(worker)
         worker.child = self.children.adopt(pid, lambda status: self._ended(worker, status))
-        asyncio.get_running_loop().add_reader(worker.control.fileno(), self._hear, worker)
+        current().add_reader(worker.control.fileno(), self._hear, worker)
 
     async def renew(self, count: int, seconds: float, drain_seconds: float) -> bool:
         """Replace all that serve by `count` new ones; whether these were ready in so many seconds.
@@ -216,7 +217,7 @@ class Workers:
             worker.outgoing = True
         self.set_count(count, drain_seconds)
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with Timeout(seconds):
                 await self.until(self.ready)
         if not self.ready():
             for worker in self.serving():
@@ -257,7 +258,7 @@ class Workers:
             self.respawns.discard(timer)
             self._begin()
 
-        timer = asyncio.get_running_loop().call_later(pause, begin)
+        timer = current().call_later(pause, begin)
         self.respawns.add(timer)
 
     def _hear(self, worker: Worker) -> None:
@@ -268,7 +269,7 @@ class Workers:
         except OSError:
             data = b""
         if len(data) != LAYOUT.size:
-            asyncio.get_running_loop().remove_reader(worker.control.fileno())
+            current().remove_reader(worker.control.fileno())
             return
         message = ControlMessage.unpack(data)
         match message.type:
@@ -297,14 +298,13 @@ class Workers:
 
     def _changed(self) -> None:
         for watcher in self.watchers:
-            if not watcher.done():
-                watcher.set_result(None)
+            watcher.set_result(None)
         self.watchers.clear()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that a worker's message or end brings about."""
         while not condition():
-            watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            watcher: Future[None] = Future()
             self.watchers.append(watcher)
             await watcher
 

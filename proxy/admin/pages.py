@@ -1,6 +1,5 @@
 """Which admin pages there are, and what each does."""
 
-import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from tulle.proxy.admin.server import Answer, Request, in_form
 from tulle.proxy.administration import Administration
 from tulle.proxy.descriptors import content
 from tulle.proxy.failure import Failure
+from tulle.proxy.waiting import Turns
 from tulle.proxy.workers import State
 
 MEMORY_KINDS = ("Pss", "Pss_Anon", "Pss_File", "Pss_Shmem", "Rss", "Private_Dirty")  # bytes
@@ -35,7 +35,7 @@ class Pages:
         self.children = administration.children
         self.workers = administration.workers
         self.reloader = administration.reloader
-        self.turns = asyncio.Semaphore(MOST_TASKS)
+        self.turns = Turns(MOST_TASKS)
         self.pages = {
             "/": Page("GET", "this list", self._index),
             "/ready": Page("GET", "200 LIVE while traffic is served, else 503 and why", self._ready),

@@ -1,12 +1,14 @@
 """The admin server: HTTP/1.1 by h11 on the master's event loop. Bounded in connections, bytes and time."""
 
-import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import h11
+
+from tulle.proxy.streams import Server, Stream
+from tulle.proxy.waiting import Timeout
 
 MOST_CONNECTIONS = 64
 LONGEST_HEAD = 16 * 1024  # bytes
@@ -46,46 +48,25 @@ Respond = Callable[[Request], Awaitable[Answer]]
 
 
 class AdminServer:
-    """Serves on one listening socket, which stays the caller's."""
+    """Serves on a listening socket, which stays the caller's."""
 
-    def __init__(self, respond: Respond) -> None:
+    def __init__(self, listening: socket.socket, respond: Respond) -> None:
         self.respond = respond
-        self.server: asyncio.Server | None = None
-        self.connections: set[asyncio.Task[None]] = set()
-
-    async def open(self, listening: socket.socket) -> None:
-        if listening.family == socket.AF_UNIX:
-            self.server = await asyncio.start_unix_server(self._serve, sock=listening.dup())
-        else:
-            self.server = await asyncio.start_server(self._serve, sock=listening.dup())
+        self.server = Server(listening.dup(), self._serve, MOST_CONNECTIONS)
 
     def close(self) -> None:
         """Take no more connections, and end those that there are."""
-        if self.server is not None:
-            self.server.close()
-        for connection in self.connections:
-            connection.cancel()
+        self.server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.connections.add(task)
-        try:
-            if len(self.connections) <= MOST_CONNECTIONS:
-                await Connection(reader, writer, self.respond).serve()
-        except (OSError, TimeoutError, asyncio.CancelledError):
-            pass  # the peer has gone or is slow, or we leave
-        finally:
-            self.connections.discard(task)
-            writer.close()
+    async def _serve(self, stream: Stream) -> None:
+        await Connection(stream, self.respond).serve()
 
 
 class Connection:
     """One client, request after request."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond) -> None:
-        self.reader = reader
-        self.writer = writer
+    def __init__(self, stream: Stream, respond: Respond) -> None:
+        self.stream = stream
         self.respond = respond
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
         self.head_only = False
@@ -97,6 +78,7 @@ class Connection:
             except h11.RemoteProtocolError as error:
                 if self.http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                     await self._send(Answer(error.error_status_hint, b"bad request\n"), closes=True)
+                    await self.stream.linger(LONGEST_BODY)
                 return
             if request is None:
                 return
@@ -114,9 +96,11 @@ class Connection:
             event = self.http.next_event()
             if event is h11.NEED_DATA:
                 if self.http.they_are_waiting_for_100_continue:
-                    self.writer.write(self._bytes(h11.InformationalResponse(status_code=100, headers=[])))
-                async with asyncio.timeout(PATIENCE):
-                    self.http.receive_data(await self.reader.read(LONGEST_HEAD))
+                    await self.stream.write(
+                        self._bytes(h11.InformationalResponse(status_code=100, headers=[]))
+                    )
+                async with Timeout(PATIENCE):
+                    self.http.receive_data(await self.stream.read(LONGEST_HEAD))
             elif isinstance(event, h11.Request):
                 request = event
                 self.head_only = event.method == b"HEAD"
@@ -155,9 +139,8 @@ class Connection:
         if not self.head_only:
             parts.append(self._bytes(h11.Data(data=answer.body)))
         parts.append(self._bytes(h11.EndOfMessage()))
-        self.writer.write(b"".join(parts))
-        async with asyncio.timeout(PATIENCE):
-            await self.writer.drain()
+        async with Timeout(PATIENCE):
+            await self.stream.write(b"".join(parts))
 
     def _bytes(self, event: h11.Event) -> bytes:
         return self.http.send(event) or b""

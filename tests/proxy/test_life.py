@@ -1,6 +1,5 @@
 """How a proxy begins, serves and leaves."""
 
-import asyncio
 import os
 import resource
 import signal
@@ -13,7 +12,10 @@ import pytest
 
 from tests.proxy.conftest import Start
 from tests.proxy.running import PATIENCE, Backend, config, until
+from tulle.proxy import loop
+from tulle.proxy.loop import Future
 from tulle.proxy.master import unless_told_to_leave
+from tulle.proxy.waiting import Queue, Timeout
 
 
 def test_it_serves_and_leaves_nothing(start: Start, backend: Backend) -> None:
@@ -105,28 +107,29 @@ def test_a_signal_ends_it_while_it_compiles(start: Start, tmp_path: Path) -> Non
 def test_a_signal_ends_it_before_it_was_ready() -> None:
     async def scenario(*numbers: signal.Signals) -> bool:
         async def begin() -> None:
-            await asyncio.Event().wait()
+            await Future()
 
-        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        signals: Queue[signal.Signals] = Queue()
         for number in numbers:
-            signals.put_nowait(number)
-        return await asyncio.wait_for(unless_told_to_leave(begin(), signals), PATIENCE)
+            signals.put(number)
+        async with Timeout(PATIENCE):
+            return await unless_told_to_leave(begin(), signals)
 
-    assert not asyncio.run(scenario(signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM))
+    assert not loop.run(scenario(signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM))
 
 
 def test_a_signal_that_came_as_it_got_ready_is_not_lost() -> None:
     async def scenario() -> signal.Signals:
-        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        signals: Queue[signal.Signals] = Queue()
 
         async def begin() -> None:
-            signals.put_nowait(signal.SIGTERM)
+            signals.put(signal.SIGTERM)
 
         if await unless_told_to_leave(begin(), signals):
-            return signals.get_nowait()
+            return await signals.get()
         return signal.SIGTERM
 
-    assert asyncio.run(scenario()) is signal.SIGTERM
+    assert loop.run(scenario()) is signal.SIGTERM
 
 
 def test_what_a_killed_proxy_left_is_removed_by_the_next(start: Start, backend: Backend) -> None:

@@ -1,15 +1,16 @@
 """Names of endpoints: asked for again, and the last answer serves on."""
 
-import asyncio
 import socket
 
 import pytest
 
 from tests.proxy.conftest import Start
 from tests.proxy.running import Backend, config
-from tulle.proxy import resolver
+from tulle.proxy import loop, resolver
 from tulle.proxy.configuration import EndpointName
+from tulle.proxy.loop import Future
 from tulle.proxy.resolver import Resolver, look_up
+from tulle.proxy.waiting import Timeout
 
 ORDERS = EndpointName("shop", 0, "orders.test", 80)
 ITEMS = EndpointName("shop", 1, "items.test", 81)
@@ -37,9 +38,9 @@ def directory(monkeypatch: pytest.MonkeyPatch) -> Directory:
 
 
 def test_the_system_is_asked() -> None:
-    assert "127.0.0.1" in asyncio.run(look_up("localhost"))
+    assert "127.0.0.1" in loop.run(look_up("localhost"))
     with pytest.raises(OSError, match="not known"):
-        asyncio.run(look_up("no.such.host.invalid"))
+        loop.run(look_up("no.such.host.invalid"))
 
 
 def test_names_are_learnt_once_and_refreshed(directory: Directory) -> None:
@@ -54,7 +55,7 @@ def test_names_are_learnt_once_and_refreshed(directory: Directory) -> None:
         await names.refresh([ORDERS])
         assert names.answers == {"orders.test:80": ["10.0.0.3"]}
 
-    asyncio.run(scenario())
+    loop.run(scenario())
 
 
 def test_one_host_with_two_ports_is_asked_once(directory: Directory) -> None:
@@ -65,7 +66,7 @@ def test_one_host_with_two_ports_is_asked_once(directory: Directory) -> None:
         assert directory.asked == ["orders.test"]
         assert set(names.answers) == {"orders.test:80", "orders.test:81"}
 
-    asyncio.run(scenario())
+    loop.run(scenario())
 
 
 def test_the_last_answer_serves_on_and_a_change_is_said_once(
@@ -83,7 +84,7 @@ def test_the_last_answer_serves_on_and_a_change_is_said_once(
         await names.refresh([ORDERS, ITEMS])
         assert names.answers == {"orders.test:80": ["10.0.0.9"]}
 
-    asyncio.run(scenario())
+    loop.run(scenario())
     unknown, failing, again = capsys.readouterr().err.splitlines()
     assert "items.test" in unknown
     assert "it has no endpoint there until it resolves" in unknown
@@ -99,22 +100,23 @@ def test_what_is_not_asked_for_any_more_is_forgotten(directory: Directory) -> No
         await names.refresh([ITEMS])
         assert names.answers == {"items.test:81": ["10.0.0.2"]}
 
-    asyncio.run(scenario())
+    loop.run(scenario())
 
 
 def test_a_configuration_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(host: str) -> list[str]:
-        await asyncio.Event().wait()
+        await Future()
         return []
 
     async def scenario() -> None:
         names = Resolver()
-        await asyncio.wait_for(names.learn([ORDERS]), 10)
+        async with Timeout(10):
+            await names.learn([ORDERS])
         assert names.answers == {}
 
     monkeypatch.setattr(resolver, "look_up", never)
     monkeypatch.setattr(resolver, "PATIENCE", 0.01)
-    asyncio.run(scenario())
+    loop.run(scenario())
 
 
 def test_a_proxy_serves_endpoints_that_have_names(start: Start, backend: Backend) -> None:
