@@ -1,5 +1,5 @@
 """See `log_value.pxd`. The operators are in `policy/log_operator.pxd`; durations are taken from the loop's clock."""
-from libc.string cimport memcpy, strlen
+from libc.string cimport memchr, memcpy, strlen
 
 from tulle._fast.base.shared cimport FLAG_COUNT
 from tulle._fast.base.types cimport uint8_t, uint16_t, uint64_t
@@ -9,6 +9,7 @@ from tulle._fast.http.message cimport (
     FIELD_TRACEPARENT, FIELD_USER_AGENT, FIELD_X_FORWARDED_FOR, Field, Message, message_at, message_field,
 )
 from tulle._fast.http.octet cimport octet_lower
+from tulle._fast.net.address cimport ADDRESS_TEXT
 from tulle._fast.policy.image cimport Text, image_text
 from tulle._fast.policy.log_operator cimport *
 
@@ -214,10 +215,24 @@ cdef void value_peer(LogLine *line, const Exchange *x, bint port) noexcept nogil
     whole.length = 0
     whole.room = sizeof(text)
     whole.json = False
-    line_raw(&whole, x.peer, x.peer_length)
-    line_raw(&whole, b":", 1)
+    if memchr(x.peer, c':', x.peer_length) != NULL:
+        line_raw(&whole, b"[", 1)
+        line_raw(&whole, x.peer, x.peer_length)
+        line_raw(&whole, b"]:", 2)
+    else:
+        line_raw(&whole, x.peer, x.peer_length)
+        line_raw(&whole, b":", 1)
     line_number(&whole, x.peer_port)
     line_text(line, text, whole.length)
+
+
+cdef void value_local(LogLine *line, Exchange *x) noexcept nogil:
+    cdef char text[ADDRESS_TEXT]
+    cdef uint32_t length = x.server_ops.local_address(x, text)
+    if length == 0:
+        line_absent(line)
+    else:
+        line_text(line, text, length)
 
 
 cdef void value_protocol(LogLine *line, const Exchange *x) noexcept nogil:
@@ -324,6 +339,8 @@ cdef void log_value(LogLine *line, Exchange *x, uint32_t operator, const LogItem
         value_peer(line, x, True)
     elif operator == LOG_DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT:
         value_peer(line, x, False)
+    elif operator == LOG_DOWNSTREAM_LOCAL_ADDRESS:
+        value_local(line, x)
     elif operator == LOG_WORKER:
         line_number(line, x.worker.lane_index)
     elif operator == LOG_HOSTNAME:

@@ -1,5 +1,5 @@
 """See `server_h1.pxd`. RFC 9112 sections 6 (body), 9.3 (persistence), 9.3.2 (pipelining), 9.6 (tear-down)."""
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcpy, memset
 
 from tulle._fast.base.buf cimport buf_ref
 from tulle._fast.base.clock cimport MILLISECOND
@@ -17,7 +17,7 @@ from tulle._fast.flow.head_edits cimport extra_add, response_edits
 from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
 from tulle._fast.flow.table cimport table_ref, table_unref
 from tulle._fast.flow.types cimport (
-    PEER_TEXT, SEND_END, SEND_HEAD, X_BACKOFF, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED,
+    SEND_END, SEND_HEAD, X_BACKOFF, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED,
     X_TUNNEL, Exchange, Table,
 )
 from tulle._fast.http.date cimport DATE_LENGTH, http_date
@@ -31,16 +31,14 @@ from tulle._fast.http.message cimport (
     FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_CONNECT, METHOD_HEAD, Field,
     Message, message_at, message_field,
 )
+from tulle._fast.net.address cimport address_of_socket, address_text
 from tulle._fast.net.conn cimport (
     CONN_BLOCKED, CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP,
     CONN_READABLE, Conn, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_release_input,
     conn_send, conn_shutdown,
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
-from tulle._fast.net.system cimport (
-    AF_INET, AF_INET6, EPOLLET, EPOLLIN, EPOLLRDHUP, MSG_DONTWAIT, MSG_PEEK, close, inet_ntop, iovec, ntohs, recv,
-    sockaddr_in, sockaddr_in6,
-)
+from tulle._fast.net.system cimport EPOLLET, EPOLLIN, EPOLLRDHUP, MSG_DONTWAIT, MSG_PEEK, close, iovec, recv
 from tulle._fast.policy.image cimport ListenerEntry
 
 cdef enum:
@@ -155,19 +153,8 @@ cdef void server_drain(Server *server) noexcept nogil:
         server.table = table_ref(table)
 
 
-cdef void server_peer(Server *server) noexcept nogil:
-    """The client's address as text."""
-    cdef const sockaddr_in *v4 = <const sockaddr_in *>server.address
-    cdef const sockaddr_in6 *v6 = <const sockaddr_in6 *>server.address
-    if server.address_length >= sizeof(sockaddr_in) and v4.sin_family == AF_INET:
-        inet_ntop(AF_INET, &v4.sin_addr, server.peer, PEER_TEXT)
-        server.peer_port = ntohs(v4.sin_port)
-    elif server.address_length >= sizeof(sockaddr_in6) and v4.sin_family == AF_INET6:
-        inet_ntop(AF_INET6, &v6.sin6_addr, server.peer, PEER_TEXT)
-        server.peer_port = ntohs(v6.sin6_port)
-    else:
-        memcpy(server.peer, b"unix:\0", 6)
-    server.peer_length = <uint32_t>strlen(server.peer) & 0xff
+cdef uint32_t server_local_address(Exchange *x, char *text) noexcept nogil:
+    return address_of_socket((<Server *>x.server).conn.watch.fd, text)
 
 
 # -- input ------------------------------------------------------------------------------------------------------------
@@ -280,7 +267,7 @@ cdef Exchange *server_exchange(Server *server) noexcept nogil:
         server_close(server, True)
         return NULL
     if server.peer_length == 0:
-        server_peer(server)
+        server.peer_length = address_text(server.address, server.address_length, server.peer, &server.peer_port) & 0xff
     x.peer = server.peer
     x.peer_length = server.peer_length
     x.peer_port = server.peer_port
@@ -593,6 +580,7 @@ cdef void server_install(Worker *worker) noexcept nogil:
     worker.server_ops.send = server_send
     worker.server_ops.send_informational = server_informational
     worker.server_ops.reply = server_reply
+    worker.server_ops.local_address = server_local_address
     worker.server_ops.plain_sink = server_plain_sink
     worker.server_ops.plain_source = server_plain_source
     worker.server_ops.read_body = server_read_body

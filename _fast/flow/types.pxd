@@ -32,7 +32,6 @@ cdef enum:
     MAX_LANES = 256
     EXTRAS_MAX = 320                   # fields that we add to one head
     HOST_TEXT = 120
-    PEER_TEXT = 64
     TRIED_HOSTS = 4
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -135,6 +134,8 @@ cdef struct ServerOps:                 # what an exchange asks of the side that 
     int (*send_informational)(Exchange *x, const Message *message) noexcept nogil
     # an answer of our own, whole: status, fields, body
     int (*reply)(Exchange *x, uint16_t status, uint32_t extras, const char *body, size_t length) noexcept nogil
+    # this end of the client's connection, with the port, in ADDRESS_TEXT bytes; answers its length
+    uint32_t (*local_address)(Exchange *x, char *text) noexcept nogil
     # the connection, when body bytes may be written to it as they are, past its queue; else NULL
     Conn *(*plain_sink)(Exchange *x) noexcept nogil
     # the connection, when the request body can be read off it as it is; `*remaining` is to be counted down

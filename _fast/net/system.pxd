@@ -41,6 +41,7 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t length, int flags) noexcept
     ssize_t sendmsg(int fd, const msghdr *message, int flags) noexcept
     ssize_t recvmsg(int fd, msghdr *message, int flags) noexcept
+    int getsockname(int fd, sockaddr *address, socklen_t *length) noexcept
     int shutdown(int fd, int how) noexcept
     int getsockopt(int fd, int level, int name, void *value, socklen_t *length) noexcept
     int setsockopt(int fd, int level, int name, const void *value, socklen_t length) noexcept
