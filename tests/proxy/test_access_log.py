@@ -7,7 +7,9 @@ from pathlib import Path
 from tests.proxy.conftest import Start
 from tests.proxy.running import Backend, config, until
 
-FORMAT = "%METHOD% %PATH% %RESPONSE_CODE% %RESPONSE_FLAGS% %REQ(x-a?x-b)% %DOWNSTREAM_LOCAL_ADDRESS% %ROUTE_NAME%"
+FORMAT = (
+    "%METHOD% %PATH% %RESPONSE_CODE% %RESPONSE_FLAGS% %REQ(x-a?x-b)% %DOWNSTREAM_LOCAL_ADDRESS% %ROUTE_NAME%"
+)
 
 
 def logged(file: Path) -> list[str]:
