@@ -6,8 +6,8 @@ from tulle._fast.base.timer cimport timer_init, timer_remove
 from tulle._fast.base.types cimport likely, unlikely
 from tulle._fast.net.loop cimport WATCH_RUN_READY, watch_init, watch_kill, watch_modify
 from tulle._fast.net.system cimport (
-    EAGAIN, EINTR, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL, SHUT_WR, SOL_SOCKET,
-    SO_ERROR, SO_LINGER, errno, getsockopt, msghdr, recv, send, sendmsg, setsockopt, shutdown, socklen_t,
+    EAGAIN, EINTR, ENOMEM, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL, SHUT_WR,
+    SOL_SOCKET, SO_ERROR, SO_LINGER, errno, getsockopt, msghdr, recv, send, sendmsg, setsockopt, shutdown, socklen_t,
 )
 
 cdef extern from *:
@@ -33,8 +33,8 @@ cdef void conn_event(Watch *watch, uint32_t events) noexcept nogil:
             conn.state &= ~<uint32_t>CONN_CONNECTING
             error = conn_socket_error(conn) if events & (EPOLLERR | EPOLLHUP) else 0
             conn.ops.connected(conn, error)
-        # What came with the connection gets no event of its own
-        if watch.dead or conn.state & CONN_CONNECTING or not conn.state & CONN_READABLE:
+        # What came with the connection, and what has waited for it, gets no event of its own
+        if watch.dead or conn.state & CONN_CONNECTING:
             return
     if unlikely(conn.output != NULL or conn.state & CONN_WANT_DRAINED) and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
         conn_flush(conn)
@@ -121,9 +121,9 @@ cdef int conn_make_room(Conn *conn) noexcept nogil:
     if buf_room(input) > 0:
         return CONN_DONE
     if input.refs > 1:
-        if buf_length(input) >= BUF_SMALL // 2:
-            return conn_replace_input(conn, True)
-        return conn_replace_input(conn, False)
+        if input.start == 0 and input.capacity >= BUF_SMALL:
+            return CONN_FULL
+        return conn_replace_input(conn, buf_length(input) >= BUF_SMALL // 2)
     if input.start > 0:
         memmove(input.data, input.data + input.start, buf_length(input))
         input.end -= input.start
@@ -267,7 +267,7 @@ cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil:
             continue
         rest = <char *>pieces[index].iov_base + sent
         if conn_queue(conn, rest, pieces[index].iov_len - <size_t>sent) != CONN_BLOCKED:
-            return conn_break(conn, errno)
+            return conn_break(conn, ENOMEM)
         sent = 0
     return CONN_BLOCKED
 

@@ -44,7 +44,8 @@ cdef void watch_init(Watch *watch, Loop *loop, int fd, WatchHandler handler, Bur
 cdef int watch_add(Watch *watch, uint32_t events) noexcept nogil
 cdef int watch_modify(Watch *watch, uint32_t events) noexcept nogil
 cdef void watch_delete(Watch *watch) noexcept nogil
-# Closes the descriptor, silences the watch, and has it buried at the end of the turn
+# Closes the descriptor, silences the watch, and has it buried at the end of the turn. A socket that another process has
+# open too is deleted first: closing it here takes it out of no epoll set
 cdef void watch_kill(Watch *watch) noexcept nogil
 
 cdef inline void watch_make_ready(Watch *watch) noexcept nogil:
