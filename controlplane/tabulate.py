@@ -1,60 +1,27 @@
 """Model to routing table: defaults filled in, units read, references resolved. The config is valid by now."""
 
-from collections.abc import Iterable
-
-from tulle._fast.policy.path import path_in_normal_form
 from tulle.controlplane.address import parse_address
 from tulle.controlplane.log_format import json_items, text_items
-from tulle.controlplane.model import (
-    AccessLog,
-    Backend,
-    Cluster,
-    Config,
-    HeaderEdits,
-    Listener,
-    Match,
-    PathEdit,
-    PathMatch,
-    Retries,
-    Route,
-    ValueMatch,
-)
+from tulle.controlplane.model import AccessLog, Config, Listener
 from tulle.controlplane.table import (
-    BackendRow,
-    ClusterRow,
-    EditRow,
-    EndpointRow,
     ListenerRow,
     LogItemRow,
-    MatchRow,
-    PathEditRow,
-    PredicateRow,
-    ResponseRow,
-    RetryRow,
-    RouteRow,
     RoutingTable,
-    TableRow,
-    TargetRow,
 )
+from tulle.controlplane.tabulate_clusters import cluster_row
+from tulle.controlplane.tabulate_routes import forwarding_table_row, table_row
 from tulle.controlplane.units import nanoseconds, size_in_bytes
-
-_ANY_MATCH = (MatchRow(),)
-_NO_EDITS = HeaderEdits()
-_ANY_PATH = PathMatch(prefix="/")
-
-
-DEFAULT_RESPONSE_TIMEOUT = "15s"
 
 
 def tabulate(config: Config) -> RoutingTable:
     """The routing table of a config that `validate` has found right."""
     cluster_index = {name: index for index, name in enumerate(config.clusters)}
-    tables = [_table(name, routes, cluster_index) for name, routes in config.routes.items()]
+    tables = [table_row(name, routes, cluster_index) for name, routes in config.routes.items()]
     table_index = {name: index for index, name in enumerate(config.routes)}
     listeners = []
     for listener in config.listeners:
         if listener.routes is None:
-            tables.append(_forwarding_table(listener, cluster_index))
+            tables.append(forwarding_table_row(listener, cluster_index))
             index = len(tables) - 1
         else:
             index = table_index[listener.routes]
@@ -62,15 +29,10 @@ def tabulate(config: Config) -> RoutingTable:
     return RoutingTable(
         listeners=tuple(listeners),
         tables=tuple(tables),
-        clusters=tuple(_cluster(name, cluster) for name, cluster in config.clusters.items()),
+        clusters=tuple(cluster_row(name, cluster) for name, cluster in config.clusters.items()),
         log_format=config.access_log.format,
         log_items=_log_items(config.access_log),
     )
-
-
-def route_name(route: Route, table: str, position: int) -> str:
-    """The name of a route, or what stands for it when it has none: `main[3]`."""
-    return route.name or f"{table}[{position}]"
 
 
 def _log_items(access_log: AccessLog) -> tuple[LogItemRow, ...]:
@@ -100,152 +62,4 @@ def _listener(listener: Listener, table: int) -> ListenerRow:
         request_id=listener.request_id,
         via=listener.via or "",
         access_log=listener.access_log,
-    )
-
-
-def _forwarding_table(listener: Listener, cluster_index: dict[str, int]) -> TableRow:
-    """What a listener without routes has in their place: one route for everything."""
-    route = RouteRow(
-        name=listener.name,
-        kind="forward",
-        matches=_ANY_MATCH,
-        backends=_backends(listener.backends, cluster_index),
-        connect=True,
-    )
-    return TableRow(f"listener:{listener.name}", (route,))
-
-
-def _table(name: str, routes: list[Route], cluster_index: dict[str, int]) -> TableRow:
-    return TableRow(
-        name, tuple(_route(route, name, index, cluster_index) for index, route in enumerate(routes))
-    )
-
-
-def _route(route: Route, table: str, position: int, cluster_index: dict[str, int]) -> RouteRow:
-    timeouts = route.timeouts
-    return RouteRow(
-        name=route_name(route, table, position),
-        kind="redirect" if route.redirect else "response" if route.response else "forward",
-        hostnames=tuple(["" if name == "*" else name.lower() for name in route.hostnames]),
-        matches=tuple([_match(match) for match in route.matches]) if route.matches else _ANY_MATCH,
-        backends=_backends(route.backends, cluster_index),
-        request_timeout=nanoseconds(timeouts.request or DEFAULT_RESPONSE_TIMEOUT),
-        timeout_to_head=timeouts.request is None,
-        try_timeout=nanoseconds(timeouts.per_try),
-        idle_timeout=nanoseconds(timeouts.idle),
-        retry=_retry(route.retries) if route.retries else None,
-        target=_target(route),
-        status=route.redirect.status if route.redirect else route.response.status if route.response else 0,
-        response=ResponseRow(route.response.body, route.response.content_type) if route.response else None,
-        request_edits=_edits(route.request_headers),
-        response_edits=_edits(route.response_headers),
-        upgrade=route.upgrade,
-        connect=route.connect,
-    )
-
-
-def _backends(backends: list[Backend], cluster_index: dict[str, int]) -> tuple[BackendRow, ...]:
-    return tuple(
-        [BackendRow(cluster_index[backend.cluster], backend.weight) for backend in backends if backend.weight]
-    )
-
-
-def _match(match: Match) -> MatchRow:
-    kind, path = _path(match.path) if match.path is not _ANY_PATH else ("prefix", "")
-    return MatchRow(
-        kind,  # type: ignore[arg-type]
-        path,
-        match.method or "",
-        _predicates(match.headers, lower=True) if match.headers else (),
-        _predicates(match.query, lower=False) if match.query else (),
-    )
-
-
-def _path(path: PathMatch) -> tuple[str, str]:
-    if path.exact is not None:
-        return "exact", path_in_normal_form(path.exact)
-    if path.regex is not None:
-        return "regex", path.regex
-    return "prefix", path_in_normal_form(path.prefix or "/").rstrip("/")
-
-
-def _predicates(wanted: dict[str, ValueMatch], lower: bool) -> tuple[PredicateRow, ...]:
-    return tuple(_predicate(name.lower() if lower else name, value) for name, value in wanted.items())
-
-
-def _predicate(name: str, value: ValueMatch) -> PredicateRow:
-    if value.exact is not None:
-        return PredicateRow(name, "exact", value.exact)
-    if value.regex is not None:
-        return PredicateRow(name, "regex", value.regex)
-    return PredicateRow(name, "present")
-
-
-def _retry(retries: Retries) -> RetryRow:
-    statuses = [int(reason) for reason in retries.on if str(reason).isdigit()]
-    return RetryRow(
-        attempts=retries.attempts,
-        on=tuple(str(reason) for reason in retries.on if not str(reason).isdigit()),
-        statuses=tuple(statuses),
-        base=nanoseconds(retries.backoff.base),
-        longest=nanoseconds(retries.backoff.max),
-        unsafe_methods=retries.unsafe_methods,
-        replay_bytes=size_in_bytes(retries.max_replay_body),
-    )
-
-
-def _target(route: Route) -> TargetRow | None:
-    if route.redirect:
-        redirect = route.redirect
-        return TargetRow(
-            redirect.scheme or "", redirect.hostname or "", redirect.port or 0, _path_edit(redirect.path)
-        )
-    if route.rewrite:
-        return TargetRow("", route.rewrite.hostname or "", 0, _path_edit(route.rewrite.path))
-    return None
-
-
-def _path_edit(edit: PathEdit | None) -> PathEditRow | None:
-    if edit is None:
-        return None
-    if edit.replace_full is not None:
-        return PathEditRow("full", edit.replace_full)
-    return PathEditRow("prefix", (edit.replace_prefix or "").rstrip("/"))
-
-
-def _edits(edits: HeaderEdits) -> tuple[EditRow, ...]:
-    if edits is _NO_EDITS or edits == _NO_EDITS:
-        return ()
-    return (
-        *[EditRow("remove", name) for name in edits.remove],
-        *_values("set", edits.set.items()),
-        *_values("add", edits.add.items()),
-    )
-
-
-def _values(kind: str, items: Iterable[tuple[str, str]]) -> list[EditRow]:
-    return [EditRow(kind, name, value) for name, value in items]  # type: ignore[arg-type]
-
-
-def _cluster(name: str, cluster: Cluster) -> ClusterRow:
-    breaker = cluster.circuit_breaker
-    pool = cluster.connection_pool
-    return ClusterRow(
-        name=name,
-        endpoints=tuple(
-            EndpointRow(str(parse_address(endpoint.address)), endpoint.weight, endpoint.zone)
-            for endpoint in cluster.endpoints
-        ),
-        balancer=cluster.load_balancer,
-        choices=cluster.choices,
-        connect_timeout=nanoseconds(cluster.connect_timeout),
-        pending_timeout=nanoseconds(cluster.pending_timeout),
-        max_connections=breaker.max_connections or 0,
-        max_pending=breaker.max_pending_requests or 0,
-        max_requests=breaker.max_requests or 0,
-        max_retries=breaker.max_retries or 0,
-        pool_idle_timeout=nanoseconds(pool.idle_timeout),
-        pool_max_requests=pool.max_requests_per_connection or 0,
-        pool_max_age=nanoseconds(pool.max_connection_age or "0s"),
-        max_response_head=size_in_bytes(cluster.max_response_head),
     )

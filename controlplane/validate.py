@@ -1,24 +1,24 @@
-"""What the types of the model cannot say: references, formats, combinations. See `validate_routes` too."""
+"""What the types of the model cannot say: references, formats, combinations.
 
-from collections.abc import Mapping, Sequence
+Those of routes and clusters are in `validate_routes` and `validate_clusters`.
+"""
 
 from tulle.controlplane.address import is_name, parse_address
 from tulle.controlplane.findings import Finding, Report
 from tulle.controlplane.log_format import text_items
-from tulle.controlplane.model import AccessLog, Cluster, Config, Listener
+from tulle.controlplane.model import AccessLog, Config, Listener
 from tulle.controlplane.problems import Path
-from tulle.controlplane.units import nanoseconds, size_in_bytes
+from tulle.controlplane.units import nanoseconds
+from tulle.controlplane.validate_clusters import check_clusters
 from tulle.controlplane.validate_routes import check_backends, check_table
-
-LEAST_HEAD = 1024
-MOST_HEAD = 96 << 10  # a head has to lie in one large buffer, with what is added to it
+from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
 
 
 def validate(config: Config, report: Report) -> list[Finding]:
     """Everything that is wrong or odd about a config whose types are right; errors go into `report` too."""
     _check_process(config, report)
     _check_listeners(config, report)
-    _check_clusters(config.clusters, report)
+    check_clusters(config.clusters, report)
     used = {listener.routes for listener in config.listeners if listener.routes is not None}
     used_clusters = {backend.cluster for listener in config.listeners for backend in listener.backends}
     for name, routes in config.routes.items():
@@ -30,32 +30,6 @@ def validate(config: Config, report: Report) -> list[Finding]:
         if name not in used_clusters:
             report.warning("unused", ("clusters", name), f"no route leads to the cluster {name!r}")
     return report.findings
-
-
-def check_durations(
-    options: Mapping[str, str | None], path: Path, positive: Sequence[str], report: Report
-) -> None:
-    """Durations by their key; those of `positive` may not be 0."""
-    for key, text in options.items():
-        if text is None:
-            continue
-        try:
-            value = nanoseconds(text)
-        except ValueError as error:
-            report.error("duration", (*path, key), str(error))
-            continue
-        if value == 0 and key in positive:
-            report.error("duration", (*path, key), "must be longer than 0s")
-
-
-def check_size(value: int | str, path: Path, least: int, most: int, report: Report) -> None:
-    try:
-        size = size_in_bytes(value)
-    except ValueError as error:
-        report.error("size", path, str(error))
-        return
-    if not least <= size <= most:
-        report.error("size", path, f"{value} is out of range: it must be from {least:,} to {most:,} bytes")
 
 
 def _check_process(config: Config, report: Report) -> None:
@@ -145,38 +119,3 @@ def _check_listener(listener: Listener, path: Path, config: Config, report: Repo
     check_size(listener.max_request_line, (*path, "max_request_line"), 64, MOST_HEAD, report)
     if listener.max_request_body is not None:
         check_size(listener.max_request_body, (*path, "max_request_body"), 0, 1 << 50, report)
-
-
-def _check_clusters(clusters: Mapping[str, Cluster], report: Report) -> None:
-    for name, cluster in clusters.items():
-        path: Path = ("clusters", name)
-        pool = cluster.connection_pool
-        check_durations(
-            {"connect_timeout": cluster.connect_timeout, "pending_timeout": cluster.pending_timeout},
-            path, ("connect_timeout", "pending_timeout"), report,
-        )  # fmt: skip
-        check_durations(
-            {"idle_timeout": pool.idle_timeout, "max_connection_age": pool.max_connection_age},
-            (*path, "connection_pool"), ("idle_timeout", "max_connection_age"), report,
-        )  # fmt: skip
-        check_size(cluster.max_response_head, (*path, "max_response_head"), LEAST_HEAD, MOST_HEAD, report)
-        _check_endpoints(cluster, path, report)
-
-
-def _check_endpoints(cluster: Cluster, path: Path, report: Report) -> None:
-    if not cluster.endpoints:
-        report.warning(
-            "no-endpoints", path, "has no endpoints: every request to it will be answered with 503"
-        )
-    seen: dict[str, int] = {}
-    for index, endpoint in enumerate(cluster.endpoints):
-        try:
-            address = str(parse_address(endpoint.address))
-        except ValueError as error:
-            report.error("address", (*path, "endpoints", index, "address"), str(error))
-            continue
-        if seen.setdefault(address, index) != index:
-            report.error(
-                "duplicate", (*path, "endpoints", index, "address"),
-                f"endpoints[{seen[address]}] is {address} too", "Give one of them the weight of both.",
-            )  # fmt: skip

@@ -6,9 +6,9 @@ from typing import Any
 
 from tulle._fast.policy.path import normalise_path
 from tulle.controlplane.findings import Report, did_you_mean
-from tulle.controlplane.model import (
+from tulle.controlplane.model_clusters import Cluster
+from tulle.controlplane.model_routes import (
     Backend,
-    Cluster,
     HeaderEdits,
     Match,
     PathEdit,

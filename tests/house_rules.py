@@ -19,11 +19,13 @@ GIL_FUNCTIONS: frozenset[str] = frozenset()
 # Files of `_fast` that no worker runs, only the compiling process and commands: they read Python objects.
 GIL_FILES = frozenset(
     {
+        "_fast/policy/cluster_writer.pyx",
         "_fast/policy/endpoints_writer.pyx",
         "_fast/policy/explain.pyx",
         "_fast/policy/image_buffer.pyx",
         "_fast/policy/image_reader.pyx",
         "_fast/policy/image_writer.pyx",
+        "_fast/policy/route_writer.pyx",
     }
 )
 

@@ -1,10 +1,13 @@
 """Shared memory of all workers and the master: one memfd, mapped by each, laid out once.
 
-    SharedHeader | ClusterLine[cluster_capacity][lane_capacity] | EndpointHealth[endpoint_capacity] | Lane 0 | ...
+    SharedHeader | ClusterLine[cluster_capacity][lane_capacity] | ClusterState[cluster_capacity]
+        | EndpointHealth[endpoint_capacity] | Lane 0 | ...
 
-A worker writes its own lane and its own column of the cluster lines, nothing else; readers add up. Counters only rise
-and survive their writer; gauges (of a lane header, `active` members, cluster lines) are zeroed by the master once the
-writer has been reaped. The file is sparse: a page costs memory when it is first written.
+A worker writes its own lane and its own column of the cluster lines; readers add up. What all workers learn together,
+the state of a cluster and the health of an endpoint, is changed by atomic operations only, and a change that moves
+traffic raises the cluster's `epoch`. Counters only rise and survive their writer; gauges (of a lane header, `active`
+members, cluster lines) are zeroed by the master once the writer has been reaped. The file is sparse: a page costs
+memory when it is first written.
 
 A lane's `Series` and histogram octaves come from its arena, which only grows; `arena_used` is published after what
 it covers has been written, so a reader, or the next owner after a kill, never sees a half-made series.
@@ -14,7 +17,7 @@ from tulle._fast.base.types cimport int32_t, prefetch, uint32_t, uint64_t, uint8
 
 cdef enum:
     SHARED_MAGIC = 0x544C5348
-    SHARED_LAYOUT = 1                  # raised by one with every change of these structures
+    SHARED_LAYOUT = 2                  # raised by one with every change of these structures
     RESPONSE_CLASSES = 6               # index status / 100; 0: no response was sent
     FLAG_COUNT = 32                    # ResponseFlag bits
 
@@ -59,6 +62,7 @@ cdef struct SharedHeader:
     uint32_t cluster_capacity
     uint32_t endpoint_capacity
     uint64_t cluster_lines             # offsets from the start of the block
+    uint64_t cluster_states
     uint64_t endpoint_health
     uint64_t lanes
     uint64_t lane_size
@@ -74,10 +78,17 @@ cdef struct ClusterLine:               # one cache line per cluster and lane
     uint32_t generation                # of the cluster that the line counts for
     uint32_t reserved[9]
 
-cdef struct EndpointHealth:            # written by the master
-    uint32_t generation
-    uint8_t unhealthy                  # 1: active health checks failed
-    uint8_t reserved[3]
+cdef struct ClusterState:              # what all workers know together; two cache lines
+    uint32_t generation                # of the cluster that it is about
+    uint32_t epoch                     # rises when an endpoint's availability changes: workers look again
+    uint32_t ejected                   # endpoints ejected now
+    uint32_t reserved[29]
+
+cdef struct EndpointHealth:            # one cache line
+    uint32_t generation                # of the endpoint that it is about
+    uint32_t unhealthy                 # 1: active health checks failed; written by the master
+    uint32_t ejected                   # 1: outlier detection has taken it out; atomically by any worker
+    uint32_t reserved[13]
 
 # -- a lane -----------------------------------------------------------------------------------------------------------
 
@@ -183,6 +194,16 @@ cdef inline Lane *shared_lane(SharedHeader *shared, uint32_t lane) noexcept nogi
 cdef inline ClusterLine *shared_cluster_lines(SharedHeader *shared, uint32_t slot) noexcept nogil:
     """The lines of a cluster, one a lane."""
     return <ClusterLine *>(<char *>shared + shared.cluster_lines) + <uint64_t>slot * shared.lane_capacity
+
+cdef inline ClusterState *shared_cluster_state(SharedHeader *shared, uint32_t slot) noexcept nogil:
+    return <ClusterState *>(<char *>shared + shared.cluster_states) + slot
+
+cdef inline EndpointHealth *shared_endpoint_health(SharedHeader *shared, uint32_t slot) noexcept nogil:
+    return <EndpointHealth *>(<char *>shared + shared.endpoint_health) + slot
+
+# Those of a slot, cleared when they are about a former owner. Any worker may be the first that uses a new owner
+cdef ClusterState *cluster_state_take(SharedHeader *shared, uint32_t slot, uint32_t generation) noexcept nogil
+cdef EndpointHealth *endpoint_health_take(SharedHeader *shared, uint32_t slot, uint32_t generation) noexcept nogil
 
 cdef inline ClusterStats *lane_cluster(Lane *lane, uint32_t slot) noexcept nogil:
     return <ClusterStats *>(<char *>lane + lane.cluster_stats) + slot

@@ -1,7 +1,9 @@
 """See `shared.pxd`. Called by the master to lay the block out and by workers to count."""
 from libc.string cimport memset
 
-from tulle._fast.base.atomic cimport atomic_store_release_u32, atomic_store_release_u64
+from tulle._fast.base.atomic cimport (
+    atomic_compare_exchange_u32, atomic_load_u32, atomic_store_release_u32, atomic_store_release_u64, atomic_store_u32,
+)
 from tulle._fast.base.histogram cimport HISTOGRAM_STEPS, histogram_octave, histogram_step
 from tulle._fast.base.types cimport prefetch, unlikely
 
@@ -31,6 +33,7 @@ cdef uint64_t shared_size(uint32_t lanes, uint32_t clusters, uint32_t endpoints)
     return (
         pages(sizeof(SharedHeader))
         + pages(<uint64_t>clusters * lanes * sizeof(ClusterLine))
+        + pages(<uint64_t>clusters * sizeof(ClusterState))
         + pages(<uint64_t>endpoints * sizeof(EndpointHealth))
         + <uint64_t>lanes * lane_bytes(clusters, endpoints)
     )
@@ -47,7 +50,8 @@ cdef void shared_layout(void *block, uint32_t lanes, uint32_t clusters, uint32_t
     shared.cluster_capacity = clusters
     shared.endpoint_capacity = endpoints
     shared.cluster_lines = pages(sizeof(SharedHeader))
-    shared.endpoint_health = shared.cluster_lines + pages(<uint64_t>clusters * lanes * sizeof(ClusterLine))
+    shared.cluster_states = shared.cluster_lines + pages(<uint64_t>clusters * lanes * sizeof(ClusterLine))
+    shared.endpoint_health = shared.cluster_states + pages(<uint64_t>clusters * sizeof(ClusterState))
     shared.lanes = shared.endpoint_health + pages(<uint64_t>endpoints * sizeof(EndpointHealth))
     shared.lane_size = lane_bytes(clusters, endpoints)
     shared.ring_size = RING_SIZE
@@ -73,6 +77,37 @@ cdef SharedHeader *shared_open(void *block, uint64_t size) noexcept nogil:
     ):
         return NULL
     return shared
+
+
+cdef enum:
+    GENERATION_TAKEN = 0xFFFFFFFF      # somebody is clearing it for a new owner; no generation is as large
+    TAKING_TURNS = 1 << 20             # after which whoever was clearing it must have been killed
+
+
+cdef void slot_take(uint32_t *generation, uint32_t wanted, size_t size) noexcept nogil:
+    """Clear what follows the generation, once, for its new owner; a slot has no two owners at a time."""
+    cdef uint32_t found = atomic_load_u32(generation)
+    cdef uint32_t turns = 0
+    while found != wanted:
+        if found != GENERATION_TAKEN or turns == TAKING_TURNS:
+            if atomic_compare_exchange_u32(generation, &found, GENERATION_TAKEN):
+                memset(<char *>generation + sizeof(uint32_t), 0, size - sizeof(uint32_t))
+                atomic_store_u32(generation, wanted)
+                return
+        turns += 1
+        found = atomic_load_u32(generation)
+
+
+cdef ClusterState *cluster_state_take(SharedHeader *shared, uint32_t slot, uint32_t generation) noexcept nogil:
+    cdef ClusterState *state = shared_cluster_state(shared, slot)
+    slot_take(&state.generation, generation, sizeof(ClusterState))
+    return state
+
+
+cdef EndpointHealth *endpoint_health_take(SharedHeader *shared, uint32_t slot, uint32_t generation) noexcept nogil:
+    cdef EndpointHealth *health = shared_endpoint_health(shared, slot)
+    slot_take(&health.generation, generation, sizeof(EndpointHealth))
+    return health
 
 
 cdef void *arena_take(SharedHeader *shared, Lane *lane, uint64_t size, uint64_t *offset) noexcept nogil:

@@ -5,12 +5,14 @@ from libc.string cimport memset
 
 from tulle._fast.base.list cimport list_init
 from tulle._fast.base.shared cimport (
-    FLAG_DC, FLAG_DPE, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_UR, FLAG_URX, FLAG_UT,
+    FLAG_DC, FLAG_DPE, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE, FLAG_URX, FLAG_UT,
     LIMIT_RETRIES, series_expect,
 )
 from tulle._fast.base.timer cimport timer_set
 from tulle._fast.base.types cimport likely, uint16_t, unlikely
 from tulle._fast.flow.finish cimport attempt_end, exchange_detach, exchange_finish, exchange_series
+from tulle._fast.flow.outcome cimport outcome_failure, outcome_head
+from tulle._fast.flow.pick cimport cluster_pick
 from tulle._fast.flow.pool cimport POOL_FAILED, POOL_OVERFLOW, POOL_READY, pool_acquire
 from tulle._fast.flow.replay cimport replay_keep, replay_next, replay_rewind
 from tulle._fast.flow.reply cimport reply_error
@@ -20,7 +22,7 @@ from tulle._fast.flow.types cimport (
     X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE,
     X_TUNNEL_UP_DONE, Host,
 )
-from tulle._fast.flow.upstream cimport cluster_pick, host_begin, host_ref
+from tulle._fast.flow.upstream cimport host_begin, host_ref
 from tulle._fast.net.conn cimport CONN_BLOCKED, CONN_DONE, CONN_HUNG_UP, Conn
 from tulle._fast.net.loop cimport watch_make_ready
 from tulle._fast.net.splice cimport (
@@ -70,7 +72,6 @@ cdef void exchange_timeout(Timer *timer, uint64_t now) noexcept nogil:
             exchange_give_up(x, FLAG_PT)
             return
         if x.attempt.state != ATTEMPT_NONE:
-            x.attempt.host.stats.timeouts += 1
             attempt_failed(&x.attempt, FLAG_UT)
             return
     if x.idle_timeout != 0 and x.last_activity + x.idle_timeout <= now:
@@ -361,11 +362,11 @@ cdef void attempt_failed(Attempt *attempt, int flag) noexcept nogil:
     if x.flags & X_RESPONSE_BEGUN:
         exchange_give_up(x, flag)
         return
-    if flag == FLAG_UC or flag == FLAG_UR:
-        attempt.host.stats.resets += 1
     raced = (
         flag == FLAG_UC and attempt.reused and not attempt.answered and not x.flags & X_RACED
     )
+    if not raced:
+        outcome_failure(attempt, flag)
     attempt_end(attempt)
     if raced and request_can_repeat(x, reached):
         # The host closed a kept-alive connection as we used it: nobody's failure, so it counts as no try
@@ -388,8 +389,7 @@ cdef int attempt_on_head(Attempt *attempt, const Message *message) noexcept nogi
     cdef Exchange *x = attempt.exchange
     cdef Host *host = attempt.host
     attempt.first_byte = x.worker.loop.now
-    host.stats.responses[message.status // 100 if message.status < 600 else 0] += 1
-    host.stats.latency_sum += attempt.first_byte - attempt.sent
+    outcome_head(attempt, message)
     if (
         unlikely(x.route.retry_on != 0)
         and retry_wants_status(x.table.image, x.route, message.status)

@@ -15,7 +15,9 @@ from tulle._fast.base.buf cimport Buf, BufPool
 from tulle._fast.base.idmap cimport IdMap
 from tulle._fast.base.list cimport Node
 from tulle._fast.base.random cimport Random
-from tulle._fast.base.shared cimport ClusterLine, ClusterStats, EndpointStats, Lane, SharedHeader, Series
+from tulle._fast.base.shared cimport (
+    ClusterLine, ClusterState, ClusterStats, EndpointHealth, EndpointStats, Lane, Series, SharedHeader,
+)
 from tulle._fast.base.slab cimport Slab
 from tulle._fast.base.timer cimport Timer
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -25,7 +27,7 @@ from tulle._fast.http.message cimport Message
 from tulle._fast.net.conn cimport Conn, ConnOps
 from tulle._fast.net.loop cimport Loop, Watch
 from tulle._fast.net.splice cimport Splice, SplicePool
-from tulle._fast.policy.balancer cimport BalancerState
+from tulle._fast.policy.balancer cimport BalancerState, HostLoad
 from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
 
 cdef enum:
@@ -57,6 +59,8 @@ cdef struct Host:                      # one endpoint of one cluster, as this wo
     Node node                          # in Cluster.all_hosts
     Cluster *cluster
     EndpointStats *stats
+    EndpointHealth *health             # shared with all workers
+    HostLoad load
     Node idle                          # Upstream.node, the most recently used first
     uint32_t idle_count
     uint32_t connections
@@ -77,6 +81,8 @@ cdef struct Cluster:
     uint32_t generation
     ClusterLine *lines
     ClusterStats *stats
+    ClusterState *state                # shared with all workers
+    uint32_t epoch                     # of `state`, as of which the hosts' `usable` is
     ClusterEntry config                # of the newest table that was used
     uint64_t config_version
     uint64_t endpoints_hash

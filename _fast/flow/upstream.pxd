@@ -5,12 +5,10 @@ keep their pools and counts when the list changes around them. A host that has l
 connection and attempt have gone.
 """
 from tulle._fast.base.types cimport int32_t, uint32_t
-from tulle._fast.flow.types cimport Cluster, Exchange, Host, Table, Worker
+from tulle._fast.flow.types cimport Cluster, Host, Table, Worker
 
 # NULL without memory, or when the slot lies outside shared memory
 cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept nogil
-# A host for the next try of an exchange, other than those already tried where there is one; NULL when none is usable
-cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil
 cdef void host_ref(Host *host) noexcept nogil
 cdef void host_unref(Host *host) noexcept nogil
 # An attempt begins on a host, and ends: it refers to the host and is counted by it, in shared memory and for balancing

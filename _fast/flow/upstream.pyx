@@ -5,20 +5,17 @@ from libc.string cimport memcpy, memset
 from tulle._fast.base.idmap cimport idmap_find, idmap_place
 from tulle._fast.base.list cimport Node, list_append, list_empty, list_init, list_remove
 from tulle._fast.base.random cimport random_next
-from tulle._fast.base.shared cimport ClusterStats, EndpointStats, lane_cluster, lane_endpoint, shared_cluster_lines
-from tulle._fast.base.types cimport likely
-from tulle._fast.flow.types cimport HOST_TEXT, Upstream
-from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, balancer_reset
-from tulle._fast.policy.image cimport (
-    BALANCER_LEAST_REQUEST, BALANCER_RANDOM, ClusterEntry, EndpointEntry, EndpointList, image_at, image_cluster,
-    image_endpoints, image_text,
+from tulle._fast.base.shared cimport (
+    ClusterStats, EndpointStats, cluster_state_take, endpoint_health_take, lane_cluster, lane_endpoint,
+    shared_cluster_lines,
 )
-from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
-from tulle._fast.policy.lb_random cimport lb_random_pick
-from tulle._fast.policy.lb_round_robin cimport lb_round_robin_pick
-
-cdef enum:
-    PICK_TRIALS = 4
+from tulle._fast.base.types cimport likely
+from tulle._fast.flow.pick cimport cluster_look
+from tulle._fast.flow.types cimport HOST_TEXT, Upstream
+from tulle._fast.policy.balancer cimport BalancerHost, balancer_reset
+from tulle._fast.policy.image cimport (
+    ClusterEntry, EndpointEntry, EndpointList, image_at, image_cluster, image_endpoints, image_text,
+)
 
 
 cdef inline Upstream *upstream_of_idle(Node *node) noexcept nogil:
@@ -54,15 +51,13 @@ cdef void host_begin(Host *host) noexcept nogil:
     host.attempts += 1
     host.requests += 1
     host.stats.requests_active += 1
-    if host.index >= 0:
-        host.cluster.balancer.hosts[host.index].active += 1
+    host.load.active += 1
 
 
 cdef void host_end(Host *host) noexcept nogil:
     host.requests -= 1
     host.stats.requests_active -= 1
-    if host.index >= 0:
-        host.cluster.balancer.hosts[host.index].active -= 1
+    host.load.active -= 1
     host_unref(host)
 
 
@@ -100,6 +95,7 @@ cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *
     host.text_length = entry.address_text.length if entry.address_text.length < HOST_TEXT else HOST_TEXT
     memcpy(host.text, image_text(segment, entry.address_text), host.text_length)
     host.stats = lane_endpoint(worker.lane, entry.slot)
+    host.health = endpoint_health_take(worker.shared, entry.slot, entry.generation)
     if host.stats.generation != entry.generation:
         endpoint_stats_take(host.stats, entry.generation)
     list_init(&host.idle)
@@ -133,8 +129,7 @@ cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const En
             continue
         hosts[taken] = host
         balancing[taken].weight = entries[index].weight
-        balancing[taken].usable = 1
-        balancing[taken].active = host.requests
+        balancing[taken].load = &host.load
         taken += 1
     node = cluster.all_hosts.next
     while node != &cluster.all_hosts:
@@ -147,6 +142,7 @@ cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const En
     free(cluster.hosts)
     cluster.hosts = hosts
     balancer_reset(&cluster.balancer, balancing, heap, taken, random_next(&cluster.worker.random))
+    cluster_look(cluster)
     cluster.endpoints_hash = listed.hash
     cluster.endpoints_known = True
     node = cluster.all_hosts.next
@@ -178,6 +174,7 @@ cdef Cluster *cluster_make(Worker *worker, const ClusterEntry *entry) noexcept n
     cluster.generation = entry.generation
     cluster.lines = shared_cluster_lines(worker.shared, entry.slot)
     cluster.stats = lane_cluster(worker.lane, entry.slot)
+    cluster.state = cluster_state_take(worker.shared, entry.slot, entry.generation)
     if cluster.stats.generation != entry.generation:
         active = cluster.stats.requests_active
         memset(cluster.stats, 0, sizeof(ClusterStats))
@@ -271,30 +268,3 @@ cdef void clusters_sweep(Worker *worker) noexcept nogil:
                 left = True
     if not left:
         worker.swept_version = worker.table.version
-
-
-cdef bint exchange_tried(const Exchange *x, const Host *host) noexcept nogil:
-    cdef uint32_t index
-    for index in range(x.tried_count):
-        if x.tried[index] == host:
-            return True
-    return False
-
-
-cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
-    cdef BalancerState *state = &cluster.balancer
-    cdef Worker *worker = cluster.worker
-    cdef int32_t index = -1
-    cdef int _trial
-    for _trial in range(PICK_TRIALS):
-        if cluster.config.balancer == BALANCER_LEAST_REQUEST:
-            index = lb_least_request_pick(state, &worker.random, cluster.config.choices)
-        elif cluster.config.balancer == BALANCER_RANDOM:
-            index = lb_random_pick(state, &worker.random)
-        else:
-            index = lb_round_robin_pick(state)
-        if index < 0:
-            return NULL
-        if likely(x.tried_count == 0) or state.count == 1 or not exchange_tried(x, cluster.hosts[index]):
-            break
-    return cluster.hosts[index]

@@ -1,16 +1,19 @@
 """What every balancing algorithm works on: the hosts of a cluster as one worker sees them.
 
 An algorithm is a file of its own, `lb_*.pyx`, with one function that answers an index into `hosts` or -1. Hosts whose
-`usable` is 0 are passed over. Pure: randomness is passed in.
+`usable` is 0 are passed over. Pure: randomness is passed in. A host may be in several lists; its load is kept once.
 """
 from tulle._fast.base.random cimport Random
 from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
 
+cdef struct HostLoad:                  # one host as this worker has come to know it, in whichever lists it is
+    uint32_t active                    # requests in flight from this worker
+
 cdef struct BalancerHost:
+    HostLoad *load
     uint64_t deadline                  # round robin: virtual time of the next turn
     uint64_t weight_until              # running sum of weights, for weighted draws
     uint32_t weight                    # at least 1
-    uint32_t active                    # requests in flight from this worker
     uint32_t usable
 
 cdef struct BalancerState:

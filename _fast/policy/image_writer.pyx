@@ -5,45 +5,19 @@ side: a path with its matches and its text.
 """
 from libc.string cimport memcpy, memset
 
-from tulle._fast.base.types cimport uint16_t, uint32_t, uint64_t
-from tulle._fast.http.message cimport (
-    FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_EXPECT, FIELD_HOST, FIELD_HTTP2_SETTINGS, FIELD_KEEP_ALIVE,
-    FIELD_OTHER, FIELD_PROXY_CONNECTION, FIELD_RETRY_AFTER, FIELD_TE, FIELD_TRACEPARENT, FIELD_TRAILER,
-    FIELD_TRANSFER_ENCODING, FIELD_UPGRADE, FIELD_USER_AGENT, FIELD_VIA, FIELD_X_FORWARDED_FOR,
-    FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID,
-)
+from tulle._fast.base.types cimport uint32_t, uint64_t
+from tulle._fast.policy.cluster_writer cimport write_clusters
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.image_buffer cimport ImageBuffer, slot_mask
 from tulle._fast.policy.log_operator cimport *
+from tulle._fast.policy.route_writer cimport RouteWriter
 from tulle._fast.policy.route_hash cimport hash_of_host, hash_of_path
-
-# Without retries, for a connection that its host closes as it is used again
-DEFAULT_REPLAY_BYTES = 65536
 
 _PROTOCOLS = {"http": PROTOCOL_HTTP, "tcp": PROTOCOL_TCP, "auto": PROTOCOL_AUTO}
 _SLASHES = {"merge": LISTENER_MERGE_SLASHES, "keep": 0, "refuse": LISTENER_REFUSE_SLASHES}
 _ESCAPED_SLASHES = {"refuse": LISTENER_REFUSE_ESCAPED_SLASH, "keep": 0, "decode": LISTENER_DECODE_ESCAPED_SLASH}
 _PREDICATES = {"present": PREDICATE_PRESENT, "exact": PREDICATE_EXACT, "regex": PREDICATE_REGEX}
-_ROUTES = {"forward": ROUTE_FORWARD, "redirect": ROUTE_REDIRECT, "response": ROUTE_RESPONSE}
-_PATH_EDITS = {"full": PATH_EDIT_FULL, "prefix": PATH_EDIT_PREFIX}
-_EDITS = {"remove": FIELD_EDIT_REMOVE, "set": FIELD_EDIT_SET, "add": FIELD_EDIT_ADD}
-_BALANCERS = {
-    "round_robin": BALANCER_ROUND_ROBIN, "least_request": BALANCER_LEAST_REQUEST, "random": BALANCER_RANDOM,
-}
-_RETRIES = {
-    "connect-failure": RETRY_CONNECT_FAILURE, "reset": RETRY_RESET, "5xx": RETRY_5XX,
-    "gateway-error": RETRY_GATEWAY_ERROR,
-}
 _LOG_FORMATS = {"off": LOG_OFF, "text": LOG_TEXT, "json": LOG_JSON}
-_FIELDS = {
-    "host": FIELD_HOST, "connection": FIELD_CONNECTION, "content-length": FIELD_CONTENT_LENGTH,
-    "transfer-encoding": FIELD_TRANSFER_ENCODING, "expect": FIELD_EXPECT, "upgrade": FIELD_UPGRADE,
-    "keep-alive": FIELD_KEEP_ALIVE, "proxy-connection": FIELD_PROXY_CONNECTION, "te": FIELD_TE,
-    "trailer": FIELD_TRAILER, "http2-settings": FIELD_HTTP2_SETTINGS, "x-forwarded-for": FIELD_X_FORWARDED_FOR,
-    "x-forwarded-proto": FIELD_X_FORWARDED_PROTO, "x-forwarded-host": FIELD_X_FORWARDED_HOST,
-    "x-request-id": FIELD_X_REQUEST_ID, "via": FIELD_VIA, "user-agent": FIELD_USER_AGENT,
-    "retry-after": FIELD_RETRY_AFTER, "traceparent": FIELD_TRACEPARENT,
-}
 OPERATORS = {
     "": LOG_LITERAL, "START_TIME": LOG_START_TIME, "METHOD": LOG_METHOD, "PATH": LOG_PATH,
     "ORIGINAL_PATH": LOG_ORIGINAL_PATH, "AUTHORITY": LOG_AUTHORITY, "SCHEME": LOG_SCHEME,
@@ -95,8 +69,8 @@ cdef class RoutesWriter:
         image.version = version
         image.flags = 0
         self.out.reserve(sizeof(Image))
-        image.clusters = self.write_clusters(cluster_slots)
-        image.routes = self.write_routes(route_ids)
+        image.clusters = write_clusters(self.out, self.table.clusters, cluster_slots)
+        image.routes = RouteWriter(self.out).write(self.table.tables, route_ids)
         image.tables = self.write_tables(image.routes.offset)
         image.listeners = self.write_listeners(listener_ids, image.tables.offset)
         image.log_format = _LOG_FORMATS[self.table.log_format]
@@ -105,31 +79,7 @@ cdef class RoutesWriter:
         memcpy(self.out.data, &image, sizeof(Image))
         return self.out.finish()
 
-    # -- clusters, listeners, log ----------------------------------------------------------------------------------
-
-    cdef Span write_clusters(self, list slots) except *:
-        cdef Span span
-        cdef ClusterEntry entry
-        cdef Py_ssize_t index
-        span.count = <uint32_t>len(self.table.clusters)
-        span.offset = self.out.reserve(sizeof(ClusterEntry), span.count)
-        for index, cluster in enumerate(self.table.clusters):
-            entry.slot, entry.generation = slots[index]
-            entry.name = self.out.text(cluster.name)
-            entry.balancer = _BALANCERS[cluster.balancer]
-            entry.choices = cluster.choices
-            entry.max_connections = cluster.max_connections
-            entry.max_pending = cluster.max_pending
-            entry.max_requests = cluster.max_requests
-            entry.max_retries = cluster.max_retries
-            entry.connect_timeout = cluster.connect_timeout
-            entry.pending_timeout = cluster.pending_timeout
-            entry.pool_idle_timeout = cluster.pool_idle_timeout
-            entry.pool_max_age = cluster.pool_max_age
-            entry.pool_max_requests = cluster.pool_max_requests
-            entry.max_response_head = cluster.max_response_head
-            (<ClusterEntry *>(self.out.data + span.offset))[index] = entry
-        return span
+    # -- listeners, log ----------------------------------------------------------------------------------
 
     cdef Span write_listeners(self, list ids, uint32_t tables) except *:
         cdef Span span
@@ -177,127 +127,6 @@ cdef class RoutesWriter:
             item.argument = self.out.text(row.argument)
             item.alternative = self.out.text(row.alternative)
             (<LogItem *>(self.out.data + span.offset))[index] = item
-        return span
-
-    # -- routes ----------------------------------------------------------------------------------------------------
-
-    cdef Span write_routes(self, list ids) except *:
-        cdef Span span
-        cdef uint32_t index = 0
-        span.count = <uint32_t>len(ids)
-        span.offset = self.out.reserve(sizeof(RouteEntry), span.count)
-        for table in self.table.tables:
-            for route in table.routes:
-                self.write_route(route, <uint32_t>ids[index], span.offset + index * <uint32_t>sizeof(RouteEntry))
-                index += 1
-        return span
-
-    cdef int write_route(self, route, uint32_t identity, uint32_t offset) except -1:
-        cdef RouteEntry entry
-        memset(&entry, 0, sizeof(RouteEntry))
-        entry.id = identity
-        entry.kind = _ROUTES[route.kind]
-        entry.name = self.out.text(route.name)
-        if route.connect:
-            entry.flags |= ROUTE_ALLOW_CONNECT
-        if route.upgrade:
-            entry.flags |= ROUTE_ALLOW_UPGRADE
-        if route.timeout_to_head:
-            entry.flags |= ROUTE_TIMEOUT_TO_HEAD
-        entry.backends = self.write_backends(route.backends, &entry.total_weight)
-        entry.request_timeout = route.request_timeout
-        entry.replay_bytes = DEFAULT_REPLAY_BYTES
-        entry.try_timeout = route.try_timeout
-        entry.idle_timeout = route.idle_timeout
-        if route.retry is not None:
-            self.fill_retry(&entry, route.retry)
-        if route.target is not None:
-            self.fill_target(&entry, route.target)
-        entry.status = route.status
-        if route.response is not None:
-            entry.body = self.out.text(route.response.body)
-            entry.content_type = self.out.text(route.response.content_type)
-        entry.request_edits = self.write_edits(route.request_edits)
-        entry.response_edits = self.write_edits(route.response_edits)
-        (<RouteEntry *>(self.out.data + offset))[0] = entry
-        return 0
-
-    cdef int fill_retry(self, RouteEntry *entry, retry) except -1:
-        entry.retry_attempts = retry.attempts
-        for reason in retry.on:
-            entry.retry_on |= <uint32_t>_RETRIES[reason]
-        if retry.statuses:
-            entry.retry_on |= RETRY_STATUSES
-            entry.retry_statuses = self.write_statuses(retry.statuses)
-        entry.retry_base = retry.base
-        entry.retry_max = retry.longest
-        entry.replay_bytes = retry.replay_bytes
-        if retry.unsafe_methods:
-            entry.flags |= ROUTE_RETRY_UNSAFE
-        return 0
-
-    cdef int fill_target(self, RouteEntry *entry, target) except -1:
-        entry.scheme_value = self.out.text(target.scheme)
-        entry.host_value = self.out.text(target.hostname)
-        entry.port_value = target.port
-        if target.hostname and entry.kind == ROUTE_FORWARD:
-            entry.flags |= ROUTE_REWRITE_HOST
-        if target.path is not None:
-            entry.path_edit = _PATH_EDITS[target.path.kind]
-            entry.path_value = self.out.text(target.path.value)
-        return 0
-
-    cdef Span write_backends(self, tuple rows, uint32_t *total) except *:
-        cdef Span span
-        cdef BackendEntry *entry
-        cdef Py_ssize_t index
-        cdef uint32_t until = 0
-        total[0] = 0
-        for row in rows:
-            total[0] += <uint32_t>row.weight
-        if not rows:
-            return Span(0, 0)
-        # Most routes share theirs with others: then all requests read the same few lines
-        known = self.spans.get(rows)
-        if known is not None:
-            return Span(known[0], known[1])
-        span.count = <uint32_t>len(rows)
-        span.offset = self.out.reserve(sizeof(BackendEntry), span.count)
-        entry = <BackendEntry *>(self.out.data + span.offset)
-        for index, row in enumerate(rows):
-            until += <uint32_t>row.weight
-            entry[index].cluster = row.cluster
-            entry[index].weight_until = until
-        self.spans[rows] = (span.offset, span.count)
-        return span
-
-    cdef Span write_statuses(self, tuple statuses) except *:
-        cdef Span span
-        cdef Py_ssize_t index
-        span.count = <uint32_t>len(statuses)
-        span.offset = self.out.reserve(sizeof(uint16_t), span.count)
-        for index, status in enumerate(statuses):
-            (<uint16_t *>(self.out.data + span.offset))[index] = status
-        return span
-
-    cdef Span write_edits(self, tuple rows) except *:
-        cdef Span span
-        cdef FieldEdit edit
-        cdef Py_ssize_t index
-        if not rows:
-            return Span(0, 0)
-        known = self.spans.get(rows)
-        if known is not None:
-            return Span(known[0], known[1])
-        span.count = <uint32_t>len(rows)
-        span.offset = self.out.reserve(sizeof(FieldEdit), span.count)
-        for index, row in enumerate(rows):
-            edit.kind = _EDITS[row.kind]
-            edit.id = _FIELDS.get(row.name.lower(), FIELD_OTHER)
-            edit.name = self.out.text(row.name)
-            edit.value = self.out.text(row.value)
-            (<FieldEdit *>(self.out.data + span.offset))[index] = edit
-        self.spans[rows] = (span.offset, span.count)
         return span
 
     # -- tables: hosts, paths, matches -----------------------------------------------------------------------------

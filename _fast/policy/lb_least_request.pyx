@@ -7,9 +7,9 @@ cdef inline bint less_busy(const BalancerHost *rival, const BalancerHost *best) 
     """Compares by the divisors of Webster's apportionment, (n + 1/2) / weight, which favour neither heavy nor light:
     n / weight would send every second request of two to a host of weight 1 beside one of weight 100.
     """
-    if rival.active == 0 and best.active == 0:
+    if rival.load.active == 0 and best.load.active == 0:
         return False
-    return (2 * <uint64_t>rival.active + 1) * best.weight < (2 * <uint64_t>best.active + 1) * rival.weight
+    return (2 * <uint64_t>rival.load.active + 1) * best.weight < (2 * <uint64_t>best.load.active + 1) * rival.weight
 
 
 cdef int32_t lb_least_request_pick(const BalancerState *state, Random *random, uint32_t choices) noexcept nogil:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from msgspec.structs import FieldInfo, fields
 
-from tulle.controlplane import model
+from tulle.controlplane import model, model_clusters, model_routes
 from tulle.controlplane.load import Document, load_document
 from tulle.controlplane.log_format import JSON_KEYS, OPERATORS, OPERATORS_OF_HEADERS
+from tulle.controlplane.model_values import Section
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 # the rows of each table: option to default
@@ -21,8 +22,9 @@ TABLES = [
 ]
 SECTIONS: list[type[msgspec.Struct]] = [
     found
-    for found in vars(model).values()
-    if isinstance(found, type) and issubclass(found, model._Section) and found is not model._Section
+    for module in (model, model_routes, model_clusters)
+    for found in vars(module).values()
+    if isinstance(found, type) and issubclass(found, Section) and found.__module__ == module.__name__
 ]
 # what is better told than shown
 TOLD = {"see there", "see below", "empty", "`prefix: /`"}

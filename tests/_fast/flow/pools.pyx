@@ -96,7 +96,7 @@ cdef void party_ready(Attempt *attempt) noexcept nogil:
 
 cdef void party_end(Attempt *attempt) noexcept nogil:
     cdef Host *host = attempt.host
-    host.cluster.balancer.hosts[host.index].active -= 1
+    host.load.active -= 1
     host.stats.requests_active -= 1
     attempt.state = ATTEMPT_NONE
     attempt.upstream = NULL
@@ -143,6 +143,7 @@ cdef Party *party_new(
     for index in range(<uint32_t>HOSTS):
         party.balancing[index].weight = 1
         party.balancing[index].usable = 1
+        party.balancing[index].load = &party.hosts[index].load
         party.hosts[index].cluster = cluster
         party.hosts[index].index = <int32_t>index
         party.hosts[index].stats = lane_endpoint(worker.lane, index)
@@ -161,7 +162,7 @@ cdef void guest_start(Party *party, Exchange *x, uint32_t host, bint fresh) noex
     attempt.host = &party.hosts[host]
     host_ref(attempt.host)
     attempt.host.stats.requests_active += 1
-    party.balancing[attempt.host.index].active += 1
+    attempt.host.load.active += 1
     list_init(&attempt.waiting)
     result = pool_acquire(attempt, fresh)
     if result == POOL_READY:
@@ -240,7 +241,7 @@ cdef void check_empty(Party *party) noexcept nogil:
     BUG_ON(party.cluster.waiter_count != 0 or party.cluster.idle_count != 0)
     for index in range(<uint32_t>HOSTS):
         BUG_ON(party.hosts[index].attempts != 0 or party.hosts[index].connections != 0)
-        BUG_ON(party.balancing[index].active != 0 or party.hosts[index].stats.requests_active != 0)
+        BUG_ON(party.hosts[index].load.active != 0 or party.hosts[index].stats.requests_active != 0)
         BUG_ON(party.hosts[index].stats.connections_idle != 0 or party.hosts[index].stats.connections_active != 0)
 
 

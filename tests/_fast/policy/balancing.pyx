@@ -3,7 +3,7 @@ from libc.stdlib cimport calloc, free
 
 from tulle._fast.base.random cimport Random, random_next, random_scale, random_seed
 from tulle._fast.base.types cimport BUG_ON, int32_t, uint32_t, uint64_t
-from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, balancer_reset
+from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, HostLoad, balancer_reset
 from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
 from tulle._fast.policy.lb_random cimport lb_random_pick
 from tulle._fast.policy.lb_round_robin cimport lb_round_robin_pick
@@ -14,6 +14,7 @@ ROUND_ROBIN, LEAST_REQUEST, RANDOM = range(3)
 cdef class Balancer:
     """Hosts of these weights, all usable and idle, and an algorithm that picks among them."""
     cdef BalancerState state
+    cdef HostLoad *loads
     cdef Random random
     cdef int algorithm
     cdef uint32_t choices
@@ -24,11 +25,13 @@ cdef class Balancer:
         cdef uint32_t index
         self.state.hosts = hosts
         self.state.heap = heap
-        if hosts == NULL or heap == NULL:
+        self.loads = <HostLoad *>calloc(len(weights) + 1, sizeof(HostLoad))
+        if hosts == NULL or heap == NULL or self.loads == NULL:
             raise MemoryError
         for index in range(<uint32_t>len(weights)):
             hosts[index].weight = weights[index]
             hosts[index].usable = 1
+            hosts[index].load = &self.loads[index]
         self.algorithm = algorithm
         self.choices = choices
         random_seed(&self.random, seed)
@@ -37,6 +40,7 @@ cdef class Balancer:
     def __dealloc__(self):
         free(self.state.hosts)
         free(self.state.heap)
+        free(self.loads)
 
     cdef int32_t next(self) noexcept nogil:
         if self.algorithm == 0:
@@ -60,7 +64,7 @@ cdef class Balancer:
         """Requests in flight to each host."""
         cdef uint32_t index
         for index in range(self.state.count):
-            self.state.hosts[index].active = active[index]
+            self.state.hosts[index].load.active = active[index]
 
     def counts(self, uint32_t picks) -> list[int]:
         """How often each host is picked."""
@@ -92,12 +96,12 @@ cdef class Balancer:
         with nogil:
             for _request in range(requests):
                 if _request >= concurrency:
-                    self.state.hosts[self.ending(speed)].active -= 1
+                    self.state.hosts[self.ending(speed)].load.active -= 1
                 index = <uint32_t>self.next()
                 counted[index] += 1
-                self.state.hosts[index].active += 1
-                if self.state.hosts[index].active > most:
-                    most = self.state.hosts[index].active
+                self.state.hosts[index].load.active += 1
+                if self.state.hosts[index].load.active > most:
+                    most = self.state.hosts[index].load.active
         found = [counted[index] for index in range(count)]
         free(counted)
         return found, most
@@ -107,12 +111,12 @@ cdef class Balancer:
         cdef uint64_t draw
         cdef uint32_t index
         for index in range(self.state.count):
-            total += <uint64_t>self.state.hosts[index].active * speed[index]
+            total += <uint64_t>self.state.hosts[index].load.active * speed[index]
         draw = random_scale(random_next(&self.random), total)
         for index in range(self.state.count):
-            if draw < <uint64_t>self.state.hosts[index].active * speed[index]:
+            if draw < <uint64_t>self.state.hosts[index].load.active * speed[index]:
                 return index
-            draw -= <uint64_t>self.state.hosts[index].active * speed[index]
+            draw -= <uint64_t>self.state.hosts[index].load.active * speed[index]
         BUG_ON(True)
         return 0
 

@@ -1,0 +1,35 @@
+"""See `cluster_writer.pxd`."""
+from libc.string cimport memset
+
+from tulle._fast.base.types cimport uint32_t
+from tulle._fast.policy.image cimport *
+
+_BALANCERS = {
+    "round_robin": BALANCER_ROUND_ROBIN, "least_request": BALANCER_LEAST_REQUEST, "random": BALANCER_RANDOM,
+}
+
+
+cdef Span write_clusters(ImageBuffer out, rows, list slots) except *:
+    cdef Span span
+    cdef ClusterEntry entry
+    cdef Py_ssize_t index
+    memset(&entry, 0, sizeof(ClusterEntry))
+    span.count = <uint32_t>len(rows)
+    span.offset = out.reserve(sizeof(ClusterEntry), span.count)
+    for index, cluster in enumerate(rows):
+        entry.slot, entry.generation = slots[index]
+        entry.name = out.text(cluster.name)
+        entry.balancer = _BALANCERS[cluster.balancer]
+        entry.choices = cluster.choices
+        entry.max_connections = cluster.max_connections
+        entry.max_pending = cluster.max_pending
+        entry.max_requests = cluster.max_requests
+        entry.max_retries = cluster.max_retries
+        entry.connect_timeout = cluster.connect_timeout
+        entry.pending_timeout = cluster.pending_timeout
+        entry.pool_idle_timeout = cluster.pool_idle_timeout
+        entry.pool_max_age = cluster.pool_max_age
+        entry.pool_max_requests = cluster.pool_max_requests
+        entry.max_response_head = cluster.max_response_head
+        (<ClusterEntry *>(out.data + span.offset))[index] = entry
+    return span

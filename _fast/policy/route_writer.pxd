@@ -1,0 +1,16 @@
+"""The routes of the routes segment, from the rows of a routing table. With the GIL, in the compiling process only."""
+from tulle._fast.base.types cimport uint32_t
+from tulle._fast.policy.image cimport RouteEntry, Span
+from tulle._fast.policy.image_buffer cimport ImageBuffer
+
+cdef class RouteWriter:
+    cdef ImageBuffer out
+    cdef dict spans                    # rows that are alike and written already, to their Span
+    # RouteEntry[] of the routes of all tables, whose `ids` are in that order
+    cdef Span write(self, tables, list ids) except *
+    cdef int write_route(self, route, uint32_t identity, uint32_t offset) except -1
+    cdef int fill_retry(self, RouteEntry *entry, retry) except -1
+    cdef int fill_target(self, RouteEntry *entry, target) except -1
+    cdef Span write_backends(self, tuple rows, uint32_t *total) except *
+    cdef Span write_statuses(self, tuple statuses) except *
+    cdef Span write_edits(self, tuple rows) except *

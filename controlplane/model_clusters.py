@@ -1,0 +1,51 @@
+"""The vocabulary of clusters: endpoints, how they are chosen, and what is asked of them."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from tulle.controlplane.model_values import (
+    Address,
+    Count,
+    Duration,
+    Section,
+    Size,
+)
+
+
+class Endpoint(Section, frozen=True):
+    """One server of a cluster, or a name that is resolved to several."""
+
+    address: Address
+    weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    zone: Annotated[str, Meta(max_length=63)] = ""
+
+
+class CircuitBreaker(Section, frozen=True):
+    """Limits over all workers together; null is without limit."""
+
+    max_connections: Count | None = 1024
+    max_pending_requests: Count | None = 1024
+    max_requests: Count | None = 1024
+    max_retries: Count | None = 3
+
+
+class ConnectionPool(Section, frozen=True):
+    """How long connections to endpoints are kept."""
+
+    idle_timeout: Duration = "60s"
+    max_requests_per_connection: Count | None = None
+    max_connection_age: Duration | None = None
+
+
+class Cluster(Section, frozen=True):
+    """Servers that are all alike, and how requests are spread over them."""
+
+    endpoints: list[Endpoint] = []
+    load_balancer: Literal["round_robin", "least_request", "random"] = "round_robin"
+    choices: Annotated[int, Meta(ge=2, le=64)] = 2
+    connect_timeout: Duration = "5s"
+    pending_timeout: Duration = "5s"
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    connection_pool: ConnectionPool = ConnectionPool()
+    max_response_head: Size = "60KiB"

@@ -1,0 +1,30 @@
+"""Clusters of the model to rows of the routing table."""
+
+from tulle.controlplane.address import parse_address
+from tulle.controlplane.model_clusters import Cluster
+from tulle.controlplane.table import ClusterRow, EndpointRow
+from tulle.controlplane.units import nanoseconds, size_in_bytes
+
+
+def cluster_row(name: str, cluster: Cluster) -> ClusterRow:
+    breaker = cluster.circuit_breaker
+    pool = cluster.connection_pool
+    return ClusterRow(
+        name=name,
+        endpoints=tuple(
+            EndpointRow(str(parse_address(endpoint.address)), endpoint.weight, endpoint.zone)
+            for endpoint in cluster.endpoints
+        ),
+        balancer=cluster.load_balancer,
+        choices=cluster.choices,
+        connect_timeout=nanoseconds(cluster.connect_timeout),
+        pending_timeout=nanoseconds(cluster.pending_timeout),
+        max_connections=breaker.max_connections or 0,
+        max_pending=breaker.max_pending_requests or 0,
+        max_requests=breaker.max_requests or 0,
+        max_retries=breaker.max_retries or 0,
+        pool_idle_timeout=nanoseconds(pool.idle_timeout),
+        pool_max_requests=pool.max_requests_per_connection or 0,
+        pool_max_age=nanoseconds(pool.max_connection_age or "0s"),
+        max_response_head=size_in_bytes(cluster.max_response_head),
+    )

@@ -1,0 +1,44 @@
+"""The checks of clusters."""
+
+from collections.abc import Mapping
+
+from tulle.controlplane.address import parse_address
+from tulle.controlplane.findings import Report
+from tulle.controlplane.model_clusters import Cluster
+from tulle.controlplane.problems import Path
+from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
+
+
+def check_clusters(clusters: Mapping[str, Cluster], report: Report) -> None:
+    for name, cluster in clusters.items():
+        path: Path = ("clusters", name)
+        pool = cluster.connection_pool
+        check_durations(
+            {"connect_timeout": cluster.connect_timeout, "pending_timeout": cluster.pending_timeout},
+            path, ("connect_timeout", "pending_timeout"), report,
+        )  # fmt: skip
+        check_durations(
+            {"idle_timeout": pool.idle_timeout, "max_connection_age": pool.max_connection_age},
+            (*path, "connection_pool"), ("idle_timeout", "max_connection_age"), report,
+        )  # fmt: skip
+        check_size(cluster.max_response_head, (*path, "max_response_head"), LEAST_HEAD, MOST_HEAD, report)
+        _check_endpoints(cluster, path, report)
+
+
+def _check_endpoints(cluster: Cluster, path: Path, report: Report) -> None:
+    if not cluster.endpoints:
+        report.warning(
+            "no-endpoints", path, "has no endpoints: every request to it will be answered with 503"
+        )
+    seen: dict[str, int] = {}
+    for index, endpoint in enumerate(cluster.endpoints):
+        try:
+            address = str(parse_address(endpoint.address))
+        except ValueError as error:
+            report.error("address", (*path, "endpoints", index, "address"), str(error))
+            continue
+        if seen.setdefault(address, index) != index:
+            report.error(
+                "duplicate", (*path, "endpoints", index, "address"),
+                f"endpoints[{seen[address]}] is {address} too", "Give one of them the weight of both.",
+            )  # fmt: skip
