@@ -227,7 +227,7 @@ cdef void pool_put(Upstream *upstream) noexcept nogil:
     host.stats.connections_idle += 1
     list_prepend(&host.idle, &upstream.node)
     if (
-        unlikely(worker.draining or host.index < 0)
+        unlikely(worker.draining or not host.listed)
         or (cluster.config.pool_max_requests != 0 and upstream.requests >= cluster.config.pool_max_requests)
         or (upstream.expires != 0 and upstream.expires <= worker.loop.now)
     ):

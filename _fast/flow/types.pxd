@@ -27,7 +27,8 @@ from tulle._fast.http.message cimport Message
 from tulle._fast.net.conn cimport Conn, ConnOps
 from tulle._fast.net.loop cimport Loop, Watch
 from tulle._fast.net.splice cimport Splice, SplicePool
-from tulle._fast.policy.balancer cimport BalancerState, HostLoad
+from tulle._fast.policy.balancer cimport HostLoad
+from tulle._fast.policy.host_groups cimport HostGroups
 from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
 
 cdef enum:
@@ -66,7 +67,7 @@ cdef struct Host:                      # one endpoint of one cluster, as this wo
     uint32_t connections
     uint32_t slot
     uint32_t generation
-    int32_t index                      # in Cluster.hosts; -1: no longer in the endpoint list
+    bint listed                        # in Cluster.hosts; else no longer in the endpoint list
     uint32_t attempts                  # that point here
     uint32_t requests                  # attempts under way
     uint16_t address_length
@@ -82,13 +83,14 @@ cdef struct Cluster:
     ClusterLine *lines
     ClusterStats *stats
     ClusterState *state                # shared with all workers
-    uint32_t epoch                     # of `state`, as of which the hosts' `usable` is
+    uint32_t epoch                     # of `state`, as of which the hosts' `available` is
     ClusterEntry config                # of the newest table that was used
     uint64_t config_version
     uint64_t endpoints_hash
     bint endpoints_known
-    BalancerState balancer
-    Host **hosts                       # parallel to balancer.hosts
+    HostGroups groups                  # of `hosts`
+    Host **hosts                       # those of the endpoint list
+    uint32_t host_count
     Node all_hosts
     Node waiters                       # Attempt.waiting, the oldest first
     uint32_t waiter_count

@@ -4,7 +4,6 @@ from libc.string cimport memcpy, memset
 
 from tulle._fast.base.idmap cimport idmap_find, idmap_place
 from tulle._fast.base.list cimport Node, list_append, list_empty, list_init, list_remove
-from tulle._fast.base.random cimport random_next
 from tulle._fast.base.shared cimport (
     ClusterStats, EndpointStats, cluster_state_take, endpoint_health_take, lane_cluster, lane_endpoint,
     shared_cluster_lines,
@@ -12,7 +11,8 @@ from tulle._fast.base.shared cimport (
 from tulle._fast.base.types cimport likely
 from tulle._fast.flow.pick cimport cluster_look
 from tulle._fast.flow.types cimport HOST_TEXT, Upstream
-from tulle._fast.policy.balancer cimport BalancerHost, balancer_reset
+from tulle._fast.policy.balancer cimport HostLoad
+from tulle._fast.policy.host_groups cimport host_groups_free, host_groups_make
 from tulle._fast.policy.image cimport (
     ClusterEntry, EndpointEntry, EndpointList, image_at, image_cluster, image_endpoints, image_text,
 )
@@ -32,7 +32,7 @@ cdef void host_ref(Host *host) noexcept nogil:
 cdef void host_sweep(Host *host) noexcept nogil:
     """Free a host that nothing refers to."""
     cdef void **place
-    if host.index >= 0 or host.attempts > 0 or host.connections > 0:
+    if host.listed or host.attempts > 0 or host.connections > 0:
         return
     place = idmap_place(&host.cluster.worker.hosts, host.slot)
     if place != NULL and place[0] == host:
@@ -43,7 +43,7 @@ cdef void host_sweep(Host *host) noexcept nogil:
 
 cdef void host_unref(Host *host) noexcept nogil:
     host.attempts -= 1
-    if host.index < 0:
+    if not host.listed:
         host_sweep(host)
 
 
@@ -89,7 +89,6 @@ cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *
     host.cluster = cluster
     host.slot = entry.slot
     host.generation = entry.generation
-    host.index = -1
     host.address_length = <uint32_t>entry.address_length
     memcpy(host.address, entry.address, entry.address_length)
     host.text_length = entry.address_text.length if entry.address_text.length < HOST_TEXT else HOST_TEXT
@@ -110,38 +109,35 @@ cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *
 cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const EndpointList *listed) noexcept nogil:
     """Follow a new endpoint list: O(its length), once per change and worker, and only for clusters in use."""
     cdef uint32_t count = listed.count
-    cdef BalancerHost *balancing = <BalancerHost *>calloc(count + 1, sizeof(BalancerHost))
-    cdef uint32_t *heap = <uint32_t *>calloc(count + 1, sizeof(uint32_t))
     cdef Host **hosts = <Host **>calloc(count + 1, sizeof(void *))
+    cdef HostLoad **loads = <HostLoad **>calloc(count + 1, sizeof(void *))
     cdef const EndpointEntry *entries = <const EndpointEntry *>image_at(segment, listed.offset)
     cdef Host *host
     cdef Node *node
     cdef Node *following
     cdef uint32_t index, taken = 0
-    if balancing == NULL or heap == NULL or hosts == NULL:
-        free(balancing)
-        free(heap)
+    cdef bint made = False
+    if hosts != NULL and loads != NULL:
+        for index in range(count):
+            host = host_use(cluster, segment, &entries[index])
+            if host != NULL:
+                hosts[taken] = host
+                loads[index] = &host.load
+                taken += 1
+        made = host_groups_make(&cluster.groups, segment, listed, loads, &cluster.worker.random)
+    free(loads)
+    if not made:
         free(hosts)
         return False
-    for index in range(count):
-        host = host_use(cluster, segment, &entries[index])
-        if host == NULL:
-            continue
-        hosts[taken] = host
-        balancing[taken].weight = entries[index].weight
-        balancing[taken].load = &host.load
-        taken += 1
     node = cluster.all_hosts.next
     while node != &cluster.all_hosts:
-        (<Host *>node).index = -1
+        (<Host *>node).listed = False
         node = node.next
     for index in range(taken):
-        hosts[index].index = <int32_t>index
-    free(cluster.balancer.hosts)
-    free(cluster.balancer.heap)
+        hosts[index].listed = True
     free(cluster.hosts)
     cluster.hosts = hosts
-    balancer_reset(&cluster.balancer, balancing, heap, taken, random_next(&cluster.worker.random))
+    cluster.host_count = taken
     cluster_look(cluster)
     cluster.endpoints_hash = listed.hash
     cluster.endpoints_known = True
@@ -149,7 +145,7 @@ cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const En
     while node != &cluster.all_hosts:
         following = node.next
         host = <Host *>node
-        if host.index < 0:
+        if not host.listed:
             cluster_close_idle(host)
             host_sweep(host)
         node = following
@@ -232,11 +228,12 @@ cdef bint cluster_retire(Cluster *cluster) noexcept nogil:
     cdef Node *node = cluster.all_hosts.next
     cdef Host *host
     cluster.endpoints_known = False
-    cluster.balancer.count = 0
+    host_groups_free(&cluster.groups)
+    cluster.host_count = 0
     while node != &cluster.all_hosts:
         host = <Host *>node
         node = node.next
-        host.index = -1
+        host.listed = False
         cluster_close_idle(host)
         host_sweep(host)
     if cluster.exchanges > 0 or not list_empty(&cluster.all_hosts):
@@ -245,8 +242,6 @@ cdef bint cluster_retire(Cluster *cluster) noexcept nogil:
     if place != NULL and place[0] == cluster:
         place[0] = NULL
     list_remove(&cluster.node)
-    free(cluster.balancer.hosts)
-    free(cluster.balancer.heap)
     free(cluster.hosts)
     free(cluster)
     return True

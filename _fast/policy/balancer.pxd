@@ -8,6 +8,7 @@ from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
 
 cdef struct HostLoad:                  # one host as this worker has come to know it, in whichever lists it is
     uint32_t active                    # requests in flight from this worker
+    uint32_t available                 # may be used, as of the last look
 
 cdef struct BalancerHost:
     HostLoad *load

@@ -24,7 +24,6 @@ from tulle._fast.flow.types cimport (
 from tulle._fast.flow.upstream cimport host_ref, host_unref
 from tulle._fast.http.message cimport METHOD_GET
 from tulle._fast.net.system cimport read
-from tulle._fast.policy.balancer cimport BalancerHost, balancer_reset
 
 cdef extern from "<poll.h>" nogil:
     cdef struct pollfd:
@@ -43,8 +42,6 @@ cdef struct Party:
     Worker worker                      # first
     Cluster cluster
     Host hosts[3]
-    BalancerHost balancing[3]
-    uint32_t heap[3]
     Exchange guests[5]
     int32_t *open                      # connections of all workers
     uint32_t failing                   # every so many connects fail at once; 0: none does
@@ -141,15 +138,11 @@ cdef Party *party_new(
     list_init(&cluster.waiters)
     list_append(&worker.all_clusters, &cluster.node)
     for index in range(<uint32_t>HOSTS):
-        party.balancing[index].weight = 1
-        party.balancing[index].usable = 1
-        party.balancing[index].load = &party.hosts[index].load
         party.hosts[index].cluster = cluster
-        party.hosts[index].index = <int32_t>index
+        party.hosts[index].listed = True
         party.hosts[index].stats = lane_endpoint(worker.lane, index)
         list_init(&party.hosts[index].idle)
         list_append(&cluster.all_hosts, &party.hosts[index].node)
-    balancer_reset(&cluster.balancer, party.balancing, party.heap, HOSTS, lane)
     return party
 
 
