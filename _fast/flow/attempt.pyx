@@ -18,7 +18,7 @@ from tulle._fast.flow.replay cimport replay_keep, replay_next, replay_rewind
 from tulle._fast.flow.reply cimport reply_error
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_NONE, ATTEMPT_RUNNING, ATTEMPT_WAITING, BODY_END, BODY_ERROR, BODY_MORE, SEND_END,
-    SEND_HEAD, TRIED_HOSTS, X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HOLDS_RETRY, X_KEEP_ALIVE, X_RACED, X_REPLAYING,
+    SEND_HEAD, TRIED_HOSTS, X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HOLDS_RETRY, X_KEEP_ALIVE, X_REPLAYING,
     X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE,
     X_TUNNEL_UP_DONE, Host,
 )
@@ -32,6 +32,9 @@ from tulle._fast.net.splice cimport (
 from tulle._fast.policy.image cimport ROUTE_RETRY_UNSAFE, ROUTE_TIMEOUT_TO_HEAD, RouteEntry
 from tulle._fast.policy.limits cimport limit_acquire
 from tulle._fast.policy.retry cimport retry_method_repeats, retry_pause, retry_wants_failure, retry_wants_status
+
+cdef enum:
+    MOST_REPLAYS = 2                   # of an exchange: a request that kills whoever takes it must not go round
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
@@ -183,7 +186,6 @@ cdef int request_body(Exchange *x, const char **data, size_t *length) noexcept n
 cdef inline bint may_need_replay(const Exchange *x) noexcept nogil:
     return (
         x.route != NULL
-        and (x.attempt.reused or x.route.retry_on != 0)
         and (retry_method_repeats(x.method) or x.route.flags & ROUTE_RETRY_UNSAFE)
         and not x.flags & (X_RESPONSE_BEGUN | X_TUNNEL)
     )
@@ -354,7 +356,7 @@ cdef void attempt_retry(Exchange *x) noexcept nogil:
 cdef void attempt_failed(Attempt *attempt, int flag) noexcept nogil:
     cdef Exchange *x = attempt.exchange
     cdef bint reached = attempt.delivered
-    cdef bint raced
+    cdef bint untaken, replayed
     # Its head, if there was one, has gone with the connection
     x.response = NULL
     if flag < 0:
@@ -362,15 +364,15 @@ cdef void attempt_failed(Attempt *attempt, int flag) noexcept nogil:
     if x.flags & X_RESPONSE_BEGUN:
         exchange_give_up(x, flag)
         return
-    raced = (
-        flag == FLAG_UC and attempt.reused and not attempt.answered and not x.flags & X_RACED
-    )
-    if not raced:
+    untaken = flag == FLAG_UC and not attempt.answered and (attempt.reused or attempt.unread)
+    replayed = untaken and x.replays < MOST_REPLAYS and request_can_repeat(x, reached)
+    if not replayed:
         outcome_failure(attempt, flag)
     attempt_end(attempt)
-    if raced and request_can_repeat(x, reached):
-        # The host closed a kept-alive connection as we used it: nobody's failure, so it counts as no try
-        x.flags |= X_RACED | X_FRESH
+    if replayed:
+        # The host closed the connection as we began to use it: nobody's failure, so it counts as no try
+        x.flags |= X_FRESH
+        x.replays += 1
         x.attempts -= 1
         x.tried_count -= 1
         x.worker.lane.header.replays += 1

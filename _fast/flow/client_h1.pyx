@@ -28,8 +28,8 @@ from tulle._fast.http.message cimport (
 )
 from tulle._fast.net.conn cimport (
     CONN_BROKEN, CONN_CONNECTING, CONN_DATA, CONN_DONE, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP, CONN_OUT_ARMED,
-    CONN_READABLE, Conn, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_pause,
-    conn_release_input, conn_resume, conn_send, conn_shutdown,
+    CONN_READABLE, Conn, conn_at_end, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init,
+    conn_pause, conn_release_input, conn_resume, conn_send, conn_shutdown, conn_was_reset,
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
 from tulle._fast.net.splice cimport (
@@ -136,6 +136,11 @@ cdef void client_connected(Conn *conn, int error) noexcept nogil:
         host.stats.connect_failures += 1
         host.cluster.stats.connect_failures += 1
         client_fail(upstream, FLAG_UF)
+        return
+    if unlikely(conn.state & CONN_HUNG_UP) and conn_at_end(conn):
+        # Closed before it could get the request, which so is not sent
+        upstream.attempt.unread = 1
+        client_fail(upstream, FLAG_UC)
         return
     if age != 0:
         # Up to a tenth less, so that connections opened together do not end together
@@ -324,6 +329,7 @@ cdef bint client_head(Upstream *upstream) noexcept nogil:
         if result == CONN_DONE:
             return False
         if unlikely(result != CONN_DATA):
+            attempt.unread = not attempt.answered and conn_was_reset(conn)
             client_fail(upstream, FLAG_UC)
             return False
         attempt.answered = 1

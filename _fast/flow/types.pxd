@@ -181,6 +181,7 @@ cdef struct Attempt:
     uint8_t reused                     # on a connection that had carried a request before
     uint8_t delivered                  # some of the request is with the kernel: the application may have seen it
     uint8_t answered                   # a byte of the response was seen
+    uint8_t unread                     # the application did not take the request, as far as the connection tells
     uint8_t body_sent                  # the whole request is sent
 
 cdef enum ExchangeFlags:
@@ -193,7 +194,6 @@ cdef enum ExchangeFlags:
     X_HOLDS_RETRY = 64                 # holds a place of LIMIT_RETRIES
     X_REPLAY_LOST = 128                # body bytes were sent that are not kept: no retry
     X_FRESH = 256                      # next try on a new connection only
-    X_RACED = 512                      # the one replay of a keep-alive race has been used
     X_TUNNEL = 1024                    # after 101 or CONNECT: bytes both ways until both ends
     X_KEEP_ALIVE = 2048                # the client allows another request
     X_BACKOFF = 4096                   # the timer runs for the next try
@@ -234,6 +234,7 @@ cdef struct Exchange:
     uint8_t attempts                   # begun so far
     uint8_t tried_count
     uint8_t version_minor              # of the client's HTTP/1
+    uint8_t replays                    # made so far
     Host *tried[4]
     const char *path                   # normalised; in the request's bytes or in path_buf
     uint32_t path_length

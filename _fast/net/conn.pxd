@@ -59,6 +59,10 @@ cdef void conn_init(Conn *conn, Loop *loop, int fd, const ConnOps *ops, BufPool 
 cdef int conn_fill(Conn *conn) noexcept nogil
 # Room for a larger head: moves the unread bytes to a large buffer. CONN_FULL when it is large already
 cdef int conn_grow(Conn *conn) noexcept nogil
+# Of one that has ended or failed: whether the peer's kernel sent RST, which it does for bytes that nobody has read
+cdef bint conn_was_reset(Conn *conn) noexcept nogil
+# Asks the kernel whether the peer's FIN is the next that can be read
+cdef bint conn_at_end(Conn *conn) noexcept nogil
 cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil
 # The socket took no more from somebody who writes past the queue (splice): `drained` tells when it does again
 cdef void conn_want_drained(Conn *conn) noexcept nogil

@@ -6,8 +6,9 @@ from tulle._fast.base.timer cimport timer_init, timer_remove
 from tulle._fast.base.types cimport likely, unlikely
 from tulle._fast.net.loop cimport WATCH_RUN_READY, watch_init, watch_kill, watch_modify
 from tulle._fast.net.system cimport (
-    EAGAIN, EINTR, ENOMEM, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL, SHUT_WR,
-    SOL_SOCKET, SO_ERROR, SO_LINGER, errno, getsockopt, msghdr, recv, send, sendmsg, setsockopt, shutdown, socklen_t,
+    EAGAIN, ECONNRESET, EINTR, ENOMEM, EPIPE, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_DONTWAIT,
+    MSG_NOSIGNAL, MSG_PEEK, SHUT_WR, SOL_SOCKET, SO_ERROR, SO_LINGER, errno, getsockopt, msghdr, recv, send, sendmsg,
+    setsockopt, shutdown, socklen_t,
 )
 
 cdef extern from *:
@@ -79,6 +80,17 @@ cdef int conn_socket_error(Conn *conn) noexcept nogil:
     if getsockopt(conn.watch.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0:
         return errno
     return error
+
+
+cdef bint conn_was_reset(Conn *conn) noexcept nogil:
+    # A reset that comes behind a FIN is not told by reading: the socket keeps it as its error
+    cdef int error = conn.error if conn.state & CONN_BROKEN else conn_socket_error(conn)
+    return error == ECONNRESET or error == EPIPE
+
+
+cdef bint conn_at_end(Conn *conn) noexcept nogil:
+    cdef char byte
+    return recv(conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0
 
 
 # -- input ------------------------------------------------------------------------------------------------------------

@@ -254,7 +254,8 @@ class Unconnectable:
         """Make room in the queue, and take in who has knocked since: its next knock comes within a second."""
         listening, *own = self.sockets
         strangers = {client.getsockname() for client in own}
-        own.pop().close()
+        if own:
+            self.sockets.pop().close()
         listening.settimeout(PATIENCE)
         while True:
             connection, address = listening.accept()

@@ -294,6 +294,65 @@ def test_a_reset_is_an_error_after_all_that_came_before(tcp: Pipe) -> None:
     assert tcp.wires.data(0) == b"last words"
 
 
+def hear_the_end(tcp: Pipe) -> str:
+    """Read all that has come and the end behind it: how that is told."""
+    while "hung up" not in tcp.wires.state(0):
+        tcp.turn()
+    while (told := tcp.wires.fill(0)) == "data":
+        pass
+    return told
+
+
+def test_a_peer_that_closes_having_read_all_has_not_reset(tcp: Pipe) -> None:
+    tcp.wires.send(0, [b"question"])
+    assert tcp.peer.recv(100) == b"question"
+    tcp.peer.close()
+    assert hear_the_end(tcp) == "end"
+    assert not tcp.wires.was_reset(0)
+
+
+def test_a_peer_that_closes_with_bytes_unread_has(tcp: Pipe) -> None:
+    tcp.wires.send(0, [b"question"])
+    while tcp.peer.recv(100, socket.MSG_PEEK) != b"question":
+        pass
+    tcp.peer.close()
+    assert hear_the_end(tcp) == "error"
+    assert tcp.wires.was_reset(0)
+
+
+def test_a_reset_behind_the_end_is_kept_by_the_socket(tcp: Pipe) -> None:
+    """Reading tells of an orderly end alone."""
+    tcp.peer.close()
+    tcp.wires.send(0, [b"question"])
+    assert hear_the_end(tcp) == "end"
+    assert tcp.wires.was_reset(0)
+
+
+def test_a_write_that_finds_the_peer_gone_tells_of_a_reset(tcp: Pipe) -> None:
+    tcp.peer.close()
+    tcp.wires.send(0, [b"question"])
+    assert tcp.wires.send(0, [b"question"]) == "error"
+    assert hear_the_end(tcp) == "end"
+    assert tcp.wires.was_reset(0)
+
+
+def test_a_queue_that_finds_no_buffer_is_no_reset(narrow: Pipe) -> None:
+    narrow.wires.limit_buffers(1, 1)
+    assert narrow.wires.send(0, [noise(1_000_000)]) == "error"
+    assert not narrow.wires.was_reset(0)
+
+
+def test_the_end_is_seen_before_it_is_read(pipe: Pipe) -> None:
+    assert not pipe.wires.at_end(0)
+    pipe.put(b"last words")
+    pipe.peer.close()
+    assert not pipe.wires.at_end(0)
+    pipe.turn()
+    pipe.wires.fill(0)
+    assert pipe.wires.at_end(0)
+    assert pipe.wires.fill(0) == "end"
+
+
 # -- pausing ----------------------------------------------------------------------------------------------
 
 

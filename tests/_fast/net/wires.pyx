@@ -12,8 +12,8 @@ from tulle._fast.base.types cimport BUG_ON, uint32_t, uint64_t
 from tulle._fast.net.conn cimport (
     CONN_BLOCKED, CONN_BROKEN, CONN_BULK, CONN_CONNECTING, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR,
     CONN_FULL, CONN_HUNG_UP, CONN_NO_MEMORY, CONN_OUT_ARMED, CONN_PAUSED, CONN_READABLE, CONN_SHUT, Conn, ConnOps,
-    conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_pause, conn_release_input,
-    conn_resume, conn_send, conn_shutdown, conn_want_drained,
+    conn_at_end, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_pause,
+    conn_release_input, conn_resume, conn_send, conn_shutdown, conn_want_drained, conn_was_reset,
 )
 from tulle._fast.net.loop cimport Loop, loop_destroy, loop_init, loop_turn, watch_add
 from tulle._fast.net.system cimport EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, iovec
@@ -229,6 +229,12 @@ cdef class Wires:
     def error(self, uint32_t index) -> int:
         """The errno of a broken one."""
         return self.conn(index).error
+
+    def was_reset(self, uint32_t index) -> bool:
+        return conn_was_reset(self.conn(index))
+
+    def at_end(self, uint32_t index) -> bool:
+        return conn_at_end(self.conn(index))
 
     def queued(self, uint32_t index) -> int:
         """Bytes in the output queue."""
