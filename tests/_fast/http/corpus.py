@@ -32,6 +32,7 @@ REQUESTS = (
     b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
     b"CONNECT other.example:443 HTTP/1.1\r\nHost: other.example:443\r\n\r\n\x16\x03\x01",
     b"GET /chat HTTP/1.1\r\nHost: [::1]:80\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n",
+    b"GET /chat HTTP/1.1\r\n" + HOST + b"Upgrade: websocket\r\nConnection: close\r\n\r\n",
     b"POST /a HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabcrest",
     b"DELETE /a HTTP/1.1\r\nhost:h\r\nConnection: close, X-Drop\r\nX-Drop:1\r\nX:\r\nX-Obs: \xe4\t \r\n\r\n",
     b"\r\nHEAD / HTTP/1.1\r\n" + HOST + b"\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n",

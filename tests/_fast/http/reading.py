@@ -124,6 +124,9 @@ def theirs(kind: int, data: bytes, method: str = "GET") -> Message | str:
         start: tuple[Any, ...] = (head.method, head.target)
     else:
         start = (head.status_code, bytes(head.reason))
+    if connection.their_state is h11.MIGHT_SWITCH_PROTOCOL:
+        # h11 tells what becomes of the connection only when the switch is refused
+        connection.send(h11.Response(status_code=400, headers=[]))
     tunnel = isinstance(head, h11.InformationalResponse) or connection.their_state is h11.SWITCHED_PROTOCOL
     keeps = None if head.http_version == b"1.0" or tunnel else connection.their_state is h11.MUST_CLOSE
     return Message(
