@@ -18,6 +18,8 @@ from tulle.controlplane.model_values import (
     Weight,
 )
 
+RetryStatus = Annotated[int, Meta(ge=100, le=599)]
+
 
 class Backend(Section, frozen=True):
     """A share of the traffic of a route, and the cluster that gets it."""
@@ -99,8 +101,11 @@ class Retries(Section, frozen=True):
     """When a request is tried again: further attempts after the first, and what calls for one."""
 
     attempts: Annotated[int, Meta(ge=0, le=100)] = 1
-    on: tuple[str | Annotated[int, Meta(ge=100, le=599)], ...] = ("connect-failure", "reset")
+    on: tuple[str | RetryStatus, ...] = ("connect-failure", "reset")
+    statuses: tuple[RetryStatus, ...] = ()
+    headers: dict[FieldName, ValueMatch] = {}
     backoff: Backoff = Backoff()
+    max_retry_after: Duration = "5s"
     unsafe_methods: bool = False
     max_replay_body: Size = "64KiB"
 

@@ -53,12 +53,14 @@ class PathEditRow(_Row, frozen=True):
 
 class RetryRow(_Row, frozen=True):
     attempts: int  # after the first
-    on: tuple[str, ...]  # connect-failure, reset, 5xx, gateway-error
+    on: tuple[str, ...]  # RETRY_REASONS of the model
     statuses: tuple[int, ...]
     base: int
     longest: int
     unsafe_methods: bool
     replay_bytes: int
+    headers: tuple[PredicateRow, ...] = ()  # of the response
+    longest_wait: int = 0  # Retry-After that is waited for
 
 
 class TargetRow(_Row, frozen=True):

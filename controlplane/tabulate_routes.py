@@ -27,6 +27,7 @@ from tulle.controlplane.table import (
     TargetRow,
 )
 from tulle.controlplane.units import nanoseconds, size_in_bytes
+from tulle.controlplane.validate_retries import BY_HEADERS, BY_STATUS
 
 _ANY_MATCH = (MatchRow(),)
 _NO_EDITS = HeaderEdits()
@@ -106,7 +107,9 @@ def _predicate(name: str, value: ValueMatch) -> PredicateRow:
 
 
 def _retry(retries: Retries) -> RetryRow:
-    statuses = [int(reason) for reason in retries.on if str(reason).isdigit()]
+    statuses = {int(reason): None for reason in retries.on if str(reason).isdigit()}
+    if BY_STATUS in retries.on:
+        statuses |= dict.fromkeys(retries.statuses)
     return RetryRow(
         attempts=retries.attempts,
         on=tuple(str(reason) for reason in retries.on if not str(reason).isdigit()),
@@ -115,6 +118,8 @@ def _retry(retries: Retries) -> RetryRow:
         longest=nanoseconds(retries.backoff.max),
         unsafe_methods=retries.unsafe_methods,
         replay_bytes=size_in_bytes(retries.max_replay_body),
+        headers=_predicates(retries.headers, lower=True) if BY_HEADERS in retries.on else (),
+        longest_wait=nanoseconds(retries.max_retry_after),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tulle._fast.policy.path import normalise_path
-from tulle.controlplane.findings import Report, did_you_mean
+from tulle.controlplane.findings import Report
 from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.model_routes import (
     Backend,
@@ -14,22 +14,19 @@ from tulle.controlplane.model_routes import (
     PathEdit,
     PathMatch,
     Redirect,
-    Retries,
     Route,
     Timeouts,
     ValueMatch,
 )
 from tulle.controlplane.problems import Path
-from tulle.controlplane.units import nanoseconds, size_in_bytes
+from tulle.controlplane.units import nanoseconds
+from tulle.controlplane.validate_retries import check_retries
 
 MOST_SEGMENTS = 64  # of a prefix: MAX_PREFIX_SEGMENTS of the table image
-MOST_REPLAY = 16 << 20
 MOST_EDITS = 256  # fields that a route sets and adds: EXTRAS_MAX of a worker, less what it adds itself
 MOST_EDIT_BYTES = 64 << 10
-RETRY_REASONS = ("connect-failure", "reset", "5xx", "gateway-error")
 
 _HOSTNAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\*|\[[0-9A-Fa-f:.]+\]")
-_STATUS = re.compile(r"[1-5][0-9][0-9]")
 # what frames the message, or speaks for one connection only (RFC 9110 section 7.6.1)
 _FRAMING = frozenset(
     {"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
@@ -86,7 +83,7 @@ def _check_route(route: Route, path: Path, clusters: Mapping[str, Cluster], repo
     if route.timeouts is not _DEFAULTS.timeouts:
         _check_timeouts(route.timeouts, (*path, "timeouts"), report)
     if route.retries is not None:
-        _check_retries(route.retries, (*path, "retries"), report)
+        check_retries(route.retries, (*path, "retries"), report, _check_value)
     for key, edits in (
         ("request_headers", route.request_headers),
         ("response_headers", route.response_headers),
@@ -177,30 +174,6 @@ def _check_timeouts(timeouts: Timeouts, path: Path, report: Report) -> None:
             "timeout-order", (*path, "per_try"),
             f"{timeouts.per_try} is never reached: the whole request may take {timeouts.request}",
         )  # fmt: skip
-
-
-def _check_retries(retries: Retries, path: Path, report: Report) -> None:
-    for index, reason in enumerate(retries.on):
-        if str(reason) not in RETRY_REASONS and not _STATUS.fullmatch(str(reason)):
-            report.error(
-                "retry-reason", (*path, "on", index), f"{reason!r} is no reason for a retry",
-                did_you_mean(str(reason), RETRY_REASONS, f"Use {', '.join(RETRY_REASONS)} or a status."),
-            )  # fmt: skip
-    try:
-        base, most = nanoseconds(retries.backoff.base), nanoseconds(retries.backoff.max)
-        if base > most:
-            report.error(
-                "order",
-                (*path, "backoff"),
-                f"base {retries.backoff.base} is longer than max {retries.backoff.max}",
-            )
-    except ValueError as error:
-        report.error("duration", (*path, "backoff"), str(error))
-    try:
-        if size_in_bytes(retries.max_replay_body) > MOST_REPLAY:
-            report.error("size", (*path, "max_replay_body"), f"may be at most {MOST_REPLAY:,} bytes")
-    except ValueError as error:
-        report.error("size", (*path, "max_replay_body"), str(error))
 
 
 def _check_edits(edits: HeaderEdits, path: Path, report: Report) -> None:

@@ -25,6 +25,7 @@ GIL_FILES = frozenset(
         "_fast/policy/image_buffer.pyx",
         "_fast/policy/image_reader.pyx",
         "_fast/policy/image_writer.pyx",
+        "_fast/policy/predicate_writer.pyx",
         "_fast/policy/route_writer.pyx",
     }
 )

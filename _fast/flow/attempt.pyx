@@ -9,7 +9,7 @@ from tulle._fast.base.shared cimport (
     LIMIT_RETRIES, series_expect,
 )
 from tulle._fast.base.timer cimport timer_set
-from tulle._fast.base.types cimport likely, uint16_t, unlikely
+from tulle._fast.base.types cimport int64_t, likely, uint16_t, unlikely
 from tulle._fast.flow.finish cimport attempt_end, exchange_detach, exchange_finish, exchange_series
 from tulle._fast.flow.outcome cimport outcome_failure, outcome_head
 from tulle._fast.flow.pick cimport cluster_pick
@@ -23,6 +23,7 @@ from tulle._fast.flow.types cimport (
     X_TUNNEL_UP_DONE, Host,
 )
 from tulle._fast.flow.upstream cimport host_begin, host_ref
+from tulle._fast.http.date_parse cimport retry_after_seconds
 from tulle._fast.net.conn cimport CONN_BLOCKED, CONN_DONE, CONN_HUNG_UP, Conn
 from tulle._fast.net.loop cimport watch_make_ready
 from tulle._fast.net.splice cimport (
@@ -31,7 +32,12 @@ from tulle._fast.net.splice cimport (
 )
 from tulle._fast.policy.image cimport ROUTE_RETRY_UNSAFE, ROUTE_TIMEOUT_TO_HEAD, RouteEntry
 from tulle._fast.policy.limits cimport limit_acquire
-from tulle._fast.policy.retry cimport retry_method_repeats, retry_pause, retry_wants_failure, retry_wants_status
+from tulle._fast.policy.retry cimport (
+    RETRY_NEVER, retry_method_repeats, retry_pause, retry_pause_after, retry_wants_answer, retry_wants_failure,
+)
+
+cdef enum:
+    SECOND = 1000000000
 
 cdef enum:
     MOST_REPLAYS = 2                   # of an exchange: a request that kills whoever takes it must not go round
@@ -322,13 +328,30 @@ cdef void request_rewind(Exchange *x) noexcept nogil:
         x.flags |= X_REPLAYING
 
 
-cdef bint retry_allowed(Exchange *x) noexcept nogil:
+cdef bint retry_in_time(Exchange *x, const Message *answer) noexcept nogil:
+    """When the next try begins; False: not while the request has time, or not as early as the route would wait."""
+    cdef uint64_t now = x.worker.loop.now
+    cdef uint64_t pause = retry_pause(x.route, x.attempts, &x.worker.random)
+    cdef int64_t asked
+    if answer != NULL:
+        asked = retry_after_seconds(answer, (now + x.worker.wall_offset) // SECOND)
+        pause = retry_pause_after(x.route, pause, asked)
+        if pause == RETRY_NEVER:
+            return False
+    x.backoff_until = now + pause
+    return x.request_deadline == 0 or x.backoff_until < x.request_deadline
+
+
+cdef bint retry_allowed(Exchange *x, const Message *answer) noexcept nogil:
     """Takes a place among the retries; marks the exchange when attempts or places are used up."""
     cdef const RouteEntry *route = x.route
     if x.attempts > route.retry_attempts:
         if route.retry_attempts > 0:
             x.response_flags |= <uint32_t>1 << FLAG_URX
             x.cluster.stats.retries_limited += 1
+        return False
+    if not retry_in_time(x, answer):
+        x.cluster.stats.retries_limited += 1
         return False
     if x.flags & X_HOLDS_RETRY:
         return True
@@ -343,13 +366,11 @@ cdef bint retry_allowed(Exchange *x) noexcept nogil:
 
 
 cdef void attempt_retry(Exchange *x) noexcept nogil:
-    """A further try after a pause; its place among the retries is taken."""
-    cdef uint64_t pause = retry_pause(x.route, x.attempts, &x.worker.random)
+    """A further try after the pause; its place among the retries is taken."""
     x.cluster.stats.retries += 1
     x.try_deadline = 0
     request_rewind(x)
     x.flags |= X_BACKOFF
-    x.backoff_until = x.worker.loop.now + pause
     exchange_arm(x)
 
 
@@ -379,7 +400,12 @@ cdef void attempt_failed(Attempt *attempt, int flag) noexcept nogil:
         request_rewind(x)
         attempt_start(x)
         return
-    if x.route != NULL and retry_wants_failure(x.route, flag) and request_can_repeat(x, reached) and retry_allowed(x):
+    if (
+        x.route != NULL
+        and retry_wants_failure(x.route, flag, reached)
+        and request_can_repeat(x, reached)
+        and retry_allowed(x, NULL)
+    ):
         attempt_retry(x)
         return
     exchange_give_up(x, flag)
@@ -394,9 +420,9 @@ cdef int attempt_on_head(Attempt *attempt, const Message *message) noexcept nogi
     outcome_head(attempt, message)
     if (
         unlikely(x.route.retry_on != 0)
-        and retry_wants_status(x.table.image, x.route, message.status)
+        and retry_wants_answer(x.table.image, x.route, message)
         and request_can_repeat(x, True)
-        and retry_allowed(x)
+        and retry_allowed(x, message)
     ):
         return HEAD_RETRY
     if unlikely(x.flags & X_HOLDS_RETRY) and message.status < 500:

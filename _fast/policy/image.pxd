@@ -166,10 +166,14 @@ cdef enum PathEditKind:
 
 cdef enum RetryOn:
     RETRY_CONNECT_FAILURE = 1
-    RETRY_RESET = 2                    # reset or closed before the response head, or a time-out of a try
-    RETRY_5XX = 4
-    RETRY_GATEWAY_ERROR = 8            # 502, 503, 504
+    RETRY_RESET = 2                    # no response head: reset or closed, not connected, a time-out of a try
+    RETRY_5XX = 4                      # and what RETRY_RESET has
+    RETRY_GATEWAY_ERROR = 8            # 502, 503, 504 and what RETRY_RESET has
     RETRY_STATUSES = 16                # those of `retry_statuses`
+    RETRY_4XX = 32                     # 409
+    RETRY_HEADERS = 64                 # any of `retry_headers`
+    RETRY_BEFORE_REQUEST = 128         # what RETRY_RESET has, as long as nothing of the request had been sent
+    RETRY_REFUSED_STREAM = 256         # HTTP/2: the stream was refused
 
 cdef struct RouteEntry:                # what every request reads comes first: two cache lines
     uint32_t id
@@ -198,6 +202,8 @@ cdef struct RouteEntry:                # what every request reads comes first: t
     uint32_t reserved
     Text body                          # fixed response
     Text content_type
+    Span retry_headers                 # PredicateEntry, of the response
+    uint64_t retry_after_max           # longest Retry-After that is waited for; 0: it is not heeded
 
 cdef enum FieldEditKind:
     FIELD_EDIT_REMOVE = 0

@@ -69,6 +69,7 @@ cdef class Reader:
         data["body"], data["content_type"] = self.text(entry.body), self.text(entry.content_type)
         data["backends"] = self.backends(entry.backends)
         data["retry_statuses"] = [statuses[position] for position in range(entry.retry_statuses.count)]
+        data["retry_headers"] = self.predicates(entry.retry_headers)
         data["request_edits"] = self.edits(entry.request_edits)
         data["response_edits"] = self.edits(entry.response_edits)
         return data
@@ -77,6 +78,14 @@ cdef class Reader:
         cdef const BackendEntry *entry = <const BackendEntry *>(self.block + span.offset)
         cdef uint32_t index
         return [(entry[index].cluster, entry[index].weight_until) for index in range(span.count)]
+
+    cdef list predicates(self, Span span):
+        cdef const PredicateEntry *entry = <const PredicateEntry *>(self.block + span.offset)
+        cdef uint32_t index
+        return [
+            (self.text(entry[index].name), entry[index].kind, self.text(entry[index].value))
+            for index in range(span.count)
+        ]
 
     cdef list edits(self, Span span):
         cdef const FieldEdit *edit = <const FieldEdit *>(self.block + span.offset)

@@ -10,13 +10,13 @@ from tulle._fast.policy.cluster_writer cimport write_clusters
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.image_buffer cimport ImageBuffer, slot_mask
 from tulle._fast.policy.log_operator cimport *
+from tulle._fast.policy.predicate_writer cimport PredicateWriter
 from tulle._fast.policy.route_writer cimport RouteWriter
 from tulle._fast.policy.route_hash cimport hash_of_host, hash_of_path
 
 _PROTOCOLS = {"http": PROTOCOL_HTTP, "tcp": PROTOCOL_TCP, "auto": PROTOCOL_AUTO}
 _SLASHES = {"merge": LISTENER_MERGE_SLASHES, "keep": 0, "refuse": LISTENER_REFUSE_SLASHES}
 _ESCAPED_SLASHES = {"refuse": LISTENER_REFUSE_ESCAPED_SLASH, "keep": 0, "decode": LISTENER_DECODE_ESCAPED_SLASH}
-_PREDICATES = {"present": PREDICATE_PRESENT, "exact": PREDICATE_EXACT, "regex": PREDICATE_REGEX}
 _LOG_FORMATS = {"off": LOG_OFF, "text": LOG_TEXT, "json": LOG_JSON}
 OPERATORS = {
     "": LOG_LITERAL, "START_TIME": LOG_START_TIME, "METHOD": LOG_METHOD, "PATH": LOG_PATH,
@@ -51,16 +51,12 @@ def write_routes(table, list listener_ids, list route_ids, list cluster_slots, u
 cdef class RoutesWriter:
     cdef ImageBuffer out
     cdef object table
-    cdef object automaton
-    cdef dict automata                 # pattern to offset of its DfaEntry
-    cdef dict spans                    # rows that are alike and written already, to their Span
+    cdef PredicateWriter predicates
 
     def __init__(self, table, automaton):
         self.out = ImageBuffer()
         self.table = table
-        self.automaton = automaton
-        self.automata = {}
-        self.spans = {}
+        self.predicates = PredicateWriter(self.out, automaton)
 
     def write(self, list listener_ids, list route_ids, list cluster_slots, uint64_t version):
         cdef Image image
@@ -70,7 +66,7 @@ cdef class RoutesWriter:
         image.flags = 0
         self.out.reserve(sizeof(Image))
         image.clusters = write_clusters(self.out, self.table.clusters, cluster_slots)
-        image.routes = RouteWriter(self.out).write(self.table.tables, route_ids)
+        image.routes = RouteWriter(self.out, self.predicates).write(self.table.tables, route_ids)
         image.tables = self.write_tables(image.routes.offset)
         image.listeners = self.write_listeners(listener_ids, image.tables.offset)
         image.log_format = _LOG_FORMATS[self.table.log_format]
@@ -154,8 +150,8 @@ cdef class RoutesWriter:
         for route in table.routes:
             hostnames = route.hostnames or ("",)
             for index, match in enumerate(route.matches):
-                headers = self.write_predicates(match.headers)
-                queries = self.write_predicates(match.queries)
+                headers = self.predicates.write(match.headers)
+                queries = self.predicates.write(match.queries)
                 candidate = (
                     not match.method, -<int>headers.count, -<int>queries.count,
                     match.method, headers.offset, queries.offset, route_offset, index,
@@ -172,26 +168,6 @@ cdef class RoutesWriter:
                         others.append(candidate)
             route_offset += <uint32_t>sizeof(RouteEntry)
         return hosts
-
-    cdef Span write_predicates(self, tuple rows) except *:
-        cdef Span span
-        cdef PredicateEntry entry
-        cdef Py_ssize_t index
-        if not rows:
-            return Span(0, 0)
-        known = self.spans.get(rows)
-        if known is not None:
-            return Span(known[0], known[1])
-        span.count = <uint32_t>len(rows)
-        span.offset = self.out.reserve(sizeof(PredicateEntry), span.count)
-        for index, row in enumerate(rows):
-            entry.name = self.out.text(row.name)
-            entry.value = self.out.text(row.value)
-            entry.kind = _PREDICATES[row.kind]
-            entry.dfa = self.write_automaton(row.value) if entry.kind == PREDICATE_REGEX else 0
-            (<PredicateEntry *>(self.out.data + span.offset))[index] = entry
-        self.spans[rows] = (span.offset, span.count)
-        return span
 
     cdef int fill_hosts(self, TableEntry *entry, dict hosts) except -1:
         cdef list exact = [name for name in hosts if name and not name.startswith("*.")]
@@ -276,7 +252,7 @@ cdef class RoutesWriter:
         span.offset = self.out.reserve(sizeof(PatternEntry), span.count)
         for index, pattern in enumerate(patterns):
             candidates = paths["regex", pattern]
-            entry.dfa = self.write_automaton(pattern)
+            entry.dfa = self.predicates.write_automaton(pattern)
             entry.pattern = self.out.text(pattern)
             entry.matches.count = <uint32_t>len(candidates)
             entry.matches.offset = self.out.reserve(sizeof(MatchEntry), entry.matches.count)
@@ -299,29 +275,6 @@ cdef class RoutesWriter:
             entry.method = self.out.text(method)
             (<MatchEntry *>(self.out.data + offset))[position] = entry
         return 0
-
-    cdef uint32_t write_automaton(self, str pattern) except? 0:
-        cdef DfaEntry entry
-        cdef bytes byte_class, transitions, accepting
-        cdef uint32_t offset
-        known = self.automata.get(pattern)
-        if known is not None:
-            return known
-        dfa = self.automaton(pattern)
-        byte_class, transitions, accepting = dfa.byte_class, dfa.transitions, dfa.accepting
-        entry.states = dfa.states
-        entry.classes = dfa.classes
-        if (
-            len(byte_class) != 256 or len(transitions) != 2 * entry.states * entry.classes
-            or len(accepting) != (entry.states + 7) // 8
-        ):
-            raise ValueError(f"the automaton of {pattern!r} is malformed")
-        memcpy(entry.byte_class, <const char *>byte_class, 256)
-        entry.transitions = self.out.raw(transitions, len(transitions))
-        entry.accepting = self.out.raw(accepting, len(accepting))
-        offset = self.out.raw(<const char *>&entry, sizeof(DfaEntry))
-        self.automata[pattern] = offset
-        return offset
 
 
 def precedence(candidate):

@@ -7,7 +7,7 @@ to the next in that order, across hosts too.
 """
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.http.message cimport Message
-from tulle._fast.policy.image cimport Image, MatchEntry, RouteEntry, TableEntry
+from tulle._fast.policy.image cimport Image, MatchEntry, PredicateEntry, RouteEntry, TableEntry
 
 cdef struct RouteQuery:
     const char *host                   # lower or mixed case, without port; length 0: no host
@@ -32,6 +32,8 @@ cdef enum RouteVerdict:
     ROUTE_HEADER_DIFFERS
     ROUTE_QUERY_DIFFERS
 
+# Whether a field satisfies the predicate; several of its name count as one, with commas between their values
+cdef bint header_matches(const Image *image, const PredicateEntry *predicate, const Message *message) noexcept nogil
 cdef RouteMatch route_match(
     const Image *image, const TableEntry *table, const RouteQuery *query, RouteTrace trace, void *argument
 ) noexcept nogil

@@ -2,9 +2,11 @@
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.policy.image cimport RouteEntry, Span
 from tulle._fast.policy.image_buffer cimport ImageBuffer
+from tulle._fast.policy.predicate_writer cimport PredicateWriter
 
 cdef class RouteWriter:
     cdef ImageBuffer out
+    cdef PredicateWriter predicates
     cdef dict spans                    # rows that are alike and written already, to their Span
     # RouteEntry[] of the routes of all tables, whose `ids` are in that order
     cdef Span write(self, tables, list ids) except *

@@ -18,7 +18,9 @@ _PATH_EDITS = {"full": PATH_EDIT_FULL, "prefix": PATH_EDIT_PREFIX}
 _EDITS = {"remove": FIELD_EDIT_REMOVE, "set": FIELD_EDIT_SET, "add": FIELD_EDIT_ADD}
 _RETRIES = {
     "connect-failure": RETRY_CONNECT_FAILURE, "reset": RETRY_RESET, "5xx": RETRY_5XX,
-    "gateway-error": RETRY_GATEWAY_ERROR,
+    "gateway-error": RETRY_GATEWAY_ERROR, "retriable-4xx": RETRY_4XX, "reset-before-request": RETRY_BEFORE_REQUEST,
+    "refused-stream": RETRY_REFUSED_STREAM, "retriable-status-codes": RETRY_STATUSES,
+    "retriable-headers": RETRY_HEADERS,
 }
 _FIELDS = {
     "host": FIELD_HOST, "connection": FIELD_CONNECTION, "content-length": FIELD_CONTENT_LENGTH,
@@ -33,8 +35,9 @@ _FIELDS = {
 
 cdef class RouteWriter:
 
-    def __init__(self, ImageBuffer out):
+    def __init__(self, ImageBuffer out, PredicateWriter predicates):
         self.out = out
+        self.predicates = predicates
         self.spans = {}
 
     cdef Span write(self, tables, list ids) except *:
@@ -85,6 +88,8 @@ cdef class RouteWriter:
         if retry.statuses:
             entry.retry_on |= RETRY_STATUSES
             entry.retry_statuses = self.write_statuses(retry.statuses)
+        entry.retry_headers = self.predicates.write(retry.headers)
+        entry.retry_after_max = retry.longest_wait
         entry.retry_base = retry.base
         entry.retry_max = retry.longest
         entry.replay_bytes = retry.replay_bytes

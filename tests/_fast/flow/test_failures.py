@@ -278,7 +278,8 @@ def test_a_client_that_leaves_while_the_connection_is_being_made(laboratory: Lab
 
 
 def test_a_client_that_leaves_during_the_pause_before_a_retry(laboratory: Laboratory) -> None:
-    lab = laboratory(route={"retries": {"on": ["reset"], "backoff": {"base": "60s", "max": "60s"}}})
+    retries = {"on": ["reset"], "backoff": {"base": "60s", "max": "60s"}}
+    lab = laboratory(route={"retries": retries, "timeouts": {"request": "0s"}})
     client, upstream = begin(lab, request())
     upstream.close()
     until(lambda: lab.sidecar.cluster("retries") == 1, "it pauses")

@@ -32,17 +32,22 @@ FAILURES: dict[str, list[bytes | None]] = {
         response(status=b"502 Bad Gateway"),
         UNAVAILABLE,
         response(status=b"504 Gateway Timeout"),
+        None,
     ],
     "503": [UNAVAILABLE],
     "409": [response(status=b"409 Conflict")],
-    "reset": [None],
+    "retriable-4xx": [response(status=b"409 Conflict")],
+    "reset": [None, b"HTTP/1.1 200 OK\r\nContent-Length: odd\r\n\r\n"],
 }
 KEPT = {
     "5xx": [response(b"fine"), response(status=b"404 Not Found")],
     "gateway-error": [response(status=b"500 Internal Server Error"), response(status=b"505 Odd")],
     "503": [response(status=b"500 Internal Server Error"), response(status=b"504 Gateway Timeout")],
     "409": [UNAVAILABLE, response(status=b"408 Request Timeout")],
+    "retriable-4xx": [response(status=b"429 Too Many Requests"), response(status=b"404 Not Found")],
     "reset": [UNAVAILABLE, response(status=b"500 Internal Server Error")],
+    "refused-stream": [UNAVAILABLE],
+    "retriable-status-codes": [UNAVAILABLE],
 }
 
 

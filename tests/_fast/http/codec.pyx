@@ -7,6 +7,8 @@ place of memory, as when a buffer grows.
 from libc.string cimport memcpy, memset
 from tulle._fast.base.types cimport BUG_ON, uint32_t, uint64_t
 from tulle._fast.http.authority cimport authority_valid
+from tulle._fast.http.date cimport DATE_LENGTH, http_date
+from tulle._fast.http.date_parse cimport http_date_parse, retry_after_seconds
 from tulle._fast.http.field cimport field_id
 from tulle._fast.http.h1_chunk cimport ChunkDecoder, ChunkResult, chunk_decode, chunk_init, chunk_write_size
 from tulle._fast.http.h1_parse cimport (
@@ -245,6 +247,28 @@ def field_number(bytes name):
     """The FieldId of a name, 0 for one that has none."""
     cdef Guarded memory = Guarded(len(name))
     return field_id(memory.place(name, len(name)), len(name))
+
+
+def date_text(uint64_t seconds):
+    """Seconds since 1970 as HTTP writes them."""
+    cdef Guarded output = Guarded(DATE_LENGTH)
+    cdef char *out = output.room(DATE_LENGTH)
+    http_date(out, seconds)
+    return out[:DATE_LENGTH]
+
+
+def date_seconds(bytes text):
+    """And back, -1 when it is no date."""
+    cdef Guarded memory = Guarded(len(text))
+    return http_date_parse(memory.place(text, len(text)), <uint32_t>len(text))
+
+
+def retry_after(bytes data, uint64_t wall):
+    """For how many seconds a response asks to be left alone, -1 when it does not."""
+    cdef Message message
+    cdef Guarded memory = Guarded(len(data))
+    parse_pieces(&message, memory, RESPONSE, data, (), (61440, 8192, 100), "GET")
+    return retry_after_seconds(&message, wall)
 
 
 def reason(int status):

@@ -18,6 +18,7 @@ from tulle.controlplane.table import (
     LogItemRow,
     MatchRow,
     PathEditRow,
+    PredicateRow,
     ResponseRow,
     RetryRow,
     RouteRow,
@@ -26,6 +27,8 @@ from tulle.controlplane.table import (
     TargetRow,
 )
 
+HEADERS = (PredicateRow("x-again", "present"), PredicateRow("x-kind", "exact", "busy"))
+REASONS = ("connect-failure", "reset", "5xx", "gateway-error", "retriable-headers")
 FORWARD = RouteRow(
     name="forward",
     kind="forward",
@@ -34,7 +37,7 @@ FORWARD = RouteRow(
     request_timeout=1,
     try_timeout=2,
     idle_timeout=3,
-    retry=RetryRow(4, ("connect-failure", "reset", "5xx", "gateway-error"), (503, 429), 5, 6, True, 7),
+    retry=RetryRow(4, REASONS, (503, 429), 5, 6, True, 7, HEADERS, 8),
     target=TargetRow(hostname="h", path=PathEditRow("prefix", "/p")),
     request_edits=(
         EditRow("remove", "X-Debug"),
@@ -98,8 +101,12 @@ def test_a_route_that_forwards() -> None:
     assert (route["id"], route["kind"], route["name"], route["flags"]) == (31, 0, b"forward", 1 | 2 | 4 | 8)
     assert (route["backends"], route["total_weight"]) == ([(1, 10), (0, 100)], 100)
     assert (route["request_timeout"], route["try_timeout"], route["idle_timeout"]) == (1, 2, 3)
-    assert (route["retry_attempts"], route["retry_on"], route["retry_statuses"]) == (4, 31, [503, 429])
+    assert (route["retry_attempts"], route["retry_on"], route["retry_statuses"]) == (4, 31 | 64, [503, 429])
     assert (route["retry_base"], route["retry_max"], route["replay_bytes"]) == (5, 6, 7)
+    assert (route["retry_headers"], route["retry_after_max"]) == (
+        [(b"x-again", 0, b""), (b"x-kind", 1, b"busy")],
+        8,
+    )
     assert (route["host_value"], route["path_edit"], route["path_value"]) == (b"h", 2, b"/p")
     assert [edit[0] for edit in route["request_edits"]] == [0, 1, 2]
     assert [edit[2:] for edit in route["request_edits"]] == [
