@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from bench.run import Outcome
-from bench.scenarios.base import FAILED_PREFIX
+from bench.scenarios.base import FAILED_PREFIX, TIMELINE_PREFIX
 from bench.scenarios.figures import Figure
 
 YARDSTICKS = ("relay", "haproxy")
@@ -50,6 +50,8 @@ def added(values: Mapping[str, Mapping[str, float]], peer: str, figure: Figure) 
 
 
 def number(value: float, digits: int) -> str:
+    if math.isinf(value):
+        return "never"
     return "-" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
@@ -87,6 +89,15 @@ def kinds(outcome: Outcome, peer: str) -> dict[str, int]:
             if key.startswith(FAILED_PREFIX):
                 total[key.removeprefix(FAILED_PREFIX)] += int(value)
     return dict(total)
+
+
+def timeline(outcome: Outcome, peer: str) -> dict[float, float]:
+    """How a rate went in time: its median over all rounds by the seconds at which it was measured."""
+    samples = outcome.samples[peer]
+    keys = [key for key in samples[0] if key.startswith(TIMELINE_PREFIX)]
+    return {
+        float(key.removeprefix(TIMELINE_PREFIX)): median(sample[key] for sample in samples) for key in keys
+    }
 
 
 def kinds_text(outcome: Outcome, peer: str) -> str:
@@ -150,6 +161,7 @@ def _scenario(outcome: Outcome) -> dict[str, Any]:
         "units": {figure.key: figure.unit for figure in outcome.scenario.figures},
         "skipped": outcome.skipped,
         "failures": {peer: kinds(outcome, peer) for peer in outcome.samples},
+        "timelines": {peer: line for peer in outcome.samples if (line := timeline(outcome, peer))},
         "peers": {
             peer: {
                 figure.key: {

@@ -2,18 +2,26 @@
 
 import resource
 import socket
+from contextlib import ExitStack
 
 BACKLOG = 4096
 DESCRIPTORS = 16384
 """Enough for 10,000 connections from clients and what a proxy has open beside them."""
 
 
+def free_ports(count: int) -> tuple[int, ...]:
+    """So many different TCP ports of 127.0.0.1 that nothing listens on at this moment."""
+    with ExitStack() as probes:
+        ports = []
+        for _ in range(count):
+            probe = probes.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+        return tuple(ports)
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 def listen(port: int) -> socket.socket:

@@ -30,7 +30,10 @@ def main() -> None:
     parser.add_argument("--upload", type=int, default=0, metavar="BYTES", help="POST a body of so many bytes")
     parser.add_argument("--close", action="store_true", help="a connection for each request")
     parser.add_argument("--hold", action="store_true", help="one request each, then keep them open")
+    parser.add_argument("--stamps", action="store_true", help="tell the times of each good answer")
     options = parser.parse_args()
+    if options.stamps and not options.rate:
+        parser.error("--stamps needs a --rate: it bounds how many there are")
     method = "POST" if options.upload else "GET"
     result = run(
         options.port,
@@ -41,6 +44,7 @@ def main() -> None:
         closing=options.close,
         holding=options.hold,
         body_size=options.upload,
+        stamping=options.stamps,
     )
     print(json.dumps(result), flush=True)
     if options.hold:

@@ -4,9 +4,10 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bench.cpus import on_cpus
-from bench.load.result import LoadResult
+from bench.load.result import LoadResult, Stamp
 from bench.process import ROOT, python_module
 
 KINDS = ("connect", "reset", "status", "malformed", "unanswered")
@@ -17,7 +18,8 @@ class Load:
     """A load that runs. A context manager, that ends it in any case.
 
     `rate` is requests a second over all connections, 0 for as many as are answered; `upload` is the size of
-    the bodies that are sent, in bytes; with `hold` each connection makes one request and stays open.
+    the bodies that are sent, in bytes; with `hold` each connection makes one request and stays open; with
+    `stamps`, for which a rate is needed, the times of each good answer are kept.
     """
 
     def __init__(
@@ -31,12 +33,14 @@ class Load:
         rate: float = 0,
         upload: int = 0,
         hold: bool = False,
+        stamps: bool = False,
     ) -> None:
         command = python_module(
             "bench.load",
             *("--port", port, "--connections", connections, "--seconds", seconds),
             *("--rate", rate, "--upload", upload),
             *(["--hold"] if hold else []),
+            *(["--stamps"] if stamps else []),
             *(f"--path={path}" for path in paths),
         )
         with on_cpus(cpus):
@@ -61,7 +65,15 @@ class Load:
         return LoadResult(
             **{key: said[key] for key in ("requests", "seconds", "bytes", "failed", "p50", "p99")},
             kinds={kind: said[kind] for kind in KINDS if said[kind]},
+            stamps=_stamps(said),
         )
+
+
+def _stamps(said: dict[str, Any]) -> tuple[Stamp, ...]:
+    """Its stamps, which count from its start, as moments."""
+    start = said.get("start", 0)
+    stamps = said.get("stamps", ())
+    return tuple(Stamp((start + written) / 1e6, (start + answered) / 1e6) for written, answered in stamps)
 
 
 @contextmanager

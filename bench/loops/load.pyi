@@ -1,3 +1,5 @@
+from typing import Any
+
 def run(
     port: int,
     requests: list[bytes],
@@ -8,4 +10,5 @@ def run(
     closing: bool = False,
     holding: bool = False,
     body_size: int = 0,
-) -> dict[str, float]: ...
+    stamping: bool = False,
+) -> dict[str, Any]: ...

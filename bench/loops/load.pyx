@@ -24,7 +24,7 @@ cdef enum:
     BUFFER = 262144
     HEAD_LIMIT = 8192
     OPEN_AT_ONCE = 128               # connections being opened; more would overflow a listener's backlog
-    FAILURE_LIMIT = 20000            # a proxy that is gone ends the run early
+    FAILURE_LIMIT = 20000            # a proxy that is gone ends the run early, if the rate does not bound it
     STEPS = 64                       # of the histogram, per power of two: 1.6 % wide
     BUCKETS = 64 * STEPS
 
@@ -38,6 +38,7 @@ cdef struct Connection:
     bint hangup
     bint last                        # the other side closes after this answer
     uint64_t began
+    uint64_t written                 # when the first byte went out
     size_t request                   # which one
     size_t sent
     uint64_t body_sent
@@ -46,6 +47,10 @@ cdef struct Connection:
     bint good                        # status 2xx
     size_t head_size
     char head[HEAD_LIMIT]
+
+cdef struct Stamp:
+    uint64_t written
+    uint64_t answered
 
 cdef struct Load:
     int epoll
@@ -76,6 +81,8 @@ cdef struct Load:
     uint64_t failed
     uint64_t slowest
     uint32_t histogram[BUCKETS]
+    Stamp *stamps                    # of the good answers, NULL: not wanted
+    size_t stamp_limit
     char *buffer
     char *zeros
 
@@ -121,7 +128,8 @@ cdef void ended(Load *load, Connection *connection) noexcept nogil:
 
 
 cdef void fail(Load *load, Connection *connection, int failure) noexcept nogil:
-    shut(connection)
+    if failure != STATUS or connection.last:
+        shut(connection)
     load.failures[failure] += 1
     load.failed += 1
     ended(load, connection)
@@ -132,6 +140,8 @@ cdef void write_request(Load *load, Connection *connection) noexcept nogil:
     cdef size_t size = load.request_sizes[connection.request]
     cdef uint64_t left
     cdef ssize_t sent
+    if not connection.sent:
+        connection.written = now()
     while connection.sent < size or connection.body_sent < load.body_size:
         if connection.sent < size:
             sent = send(connection.fd, request + connection.sent, size - connection.sent, MSG_NOSIGNAL)
@@ -174,10 +184,14 @@ cdef void begin(Load *load, Connection *connection, uint64_t began) noexcept nog
 
 
 cdef void answered(Load *load, Connection *connection) noexcept nogil:
-    cdef uint64_t taken = now() - connection.began
+    cdef uint64_t time = now()
+    cdef uint64_t taken = time - connection.began
     if not connection.good:
         fail(load, connection, STATUS)
         return
+    if load.answered < load.stamp_limit:
+        load.stamps[load.answered].written = connection.written
+        load.stamps[load.answered].answered = time
     load.answered += 1
     load.histogram[bucket_of(taken)] += 1
     if taken > load.slowest:
@@ -275,6 +289,11 @@ cdef void begin_due(Load *load) noexcept nogil:
         begin(load, connection, load.start + (load.begun + 1) * load.interval)
 
 
+cdef bint gone(Load *load) noexcept nogil:
+    """Whether so much of a load without a rate has failed that there is no use in going on."""
+    return not load.interval and load.failed >= FAILURE_LIMIT
+
+
 cdef void open_more(Load *load) noexcept nogil:
     """Give the first request to connections that have had none, a bounded number at a time."""
     cdef size_t limit = OPEN_AT_ONCE
@@ -287,7 +306,7 @@ cdef void open_more(Load *load) noexcept nogil:
 
 cdef void go_on(Load *load, Connection *connection) noexcept nogil:
     """The next request of a closed loop."""
-    if not load.interval and not load.holding and not connection.busy and load.failed < FAILURE_LIMIT:
+    if not load.interval and not load.holding and not connection.busy and not gone(load):
         begin(load, connection, now())
 
 
@@ -297,7 +316,7 @@ cdef void drive(Load *load) noexcept nogil:
     cdef uint64_t patience = load.end + 2000000000        # for answers that are under way at the end
     cdef uint64_t time = now()
     cdef int count, index
-    while load.failed < FAILURE_LIMIT:
+    while not gone(load):
         if load.holding and load.opened == load.connection_count and not load.busy:
             return
         if time >= load.end and ((not load.busy and load.begun >= load.due) or time >= patience):
@@ -331,12 +350,14 @@ cdef void drive(Load *load) noexcept nogil:
 
 def run(
     int port, list requests, *, int connections, double seconds, double rate=0, bint closing=False,
-    bint holding=False, object body_size=0,
-) -> dict[str, float]:
+    bint holding=False, object body_size=0, bint stamping=False,
+) -> dict[str, object]:
     """Send `requests` (whole heads, taken in turn) to 127.0.0.1:`port` and say how it went.
 
     `rate` is requests a second over all connections, 0 for as many as the answers allow. `holding` sends one
     request on each connection and returns with the connections open, which they stay until the process ends.
+    `stamping` (at a rate only) adds `stamps`: for each good answer when its request was written and when it was
+    whole, and `start`; all in microseconds of the monotonic clock, the stamps counted from the start.
     The answer counts requests, failures by kind and bytes; times are in seconds, latencies in microseconds.
     """
     if not requests or connections < 1:
@@ -368,6 +389,11 @@ def run(
         load.timer = every(load.interval)
         if load.timer < 0 or watch(load.epoll, load.timer, NULL, EPOLLIN) < 0:
             raise OSError(errno, "the load could not set up its timer")
+        if stamping:
+            load.stamp_limit = <size_t>(rate * (seconds + 1))
+            load.stamps = <Stamp *>calloc(load.stamp_limit, sizeof(Stamp))
+            if load.stamps == NULL:
+                raise MemoryError
     load.start = now()
     load.end = load.start + <uint64_t>(seconds * 1e9)
     with nogil:
@@ -391,6 +417,12 @@ def run(
         "p999": percentile(load, 0.999) / 1e3,
         "slowest": load.slowest / 1e3,
     }
+    if stamping:
+        result["start"] = load.start // 1000
+        result["stamps"] = [
+            ((load.stamps[index].written - load.start) // 1000, (load.stamps[index].answered - load.start) // 1000)
+            for index in range(min(load.answered, load.stamp_limit))
+        ]
     if not holding:
         for index in range(load.connection_count):
             shut(&load.connections[index])
@@ -403,5 +435,6 @@ def run(
         free(load.connections)
         free(load.buffer)
         free(load.zeros)
+        free(load.stamps)
         free(load)
     return result

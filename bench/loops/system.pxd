@@ -54,7 +54,7 @@ cdef extern from "<sys/timerfd.h>" nogil:
     int timerfd_create(int clock, int flags) noexcept
     int timerfd_settime(int fd, int flags, const itimerspec *new, itimerspec *old) noexcept
     int clock_gettime(int clock, timespec *result) noexcept
-    int CLOCK_MONOTONIC, TFD_NONBLOCK, TFD_CLOEXEC
+    int CLOCK_MONOTONIC, TFD_NONBLOCK, TFD_CLOEXEC, TFD_TIMER_ABSTIME
 
 cdef extern from "<unistd.h>" nogil:
     int close(int fd) noexcept
@@ -109,6 +109,15 @@ cdef inline int every(uint64_t nanoseconds) noexcept nogil:
     times.it_value = times.it_interval
     timerfd_settime(fd, 0, &times, NULL)
     return fd
+
+cdef inline void wake_at(int timer, uint64_t time) noexcept nogil:
+    """Have the timer fire once, when the monotonic time is this; what it was set to before is forgotten."""
+    cdef itimerspec times
+    times.it_interval.tv_sec = 0
+    times.it_interval.tv_nsec = 0
+    times.it_value.tv_sec = <long>(time // 1000000000)
+    times.it_value.tv_nsec = <long>(time % 1000000000)
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &times, NULL)
 
 cdef inline uint64_t fired(int timer) noexcept nogil:
     """How often the timer has fired since it was last asked."""

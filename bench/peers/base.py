@@ -37,6 +37,10 @@ class Peer(ABC):
     def command(self, demand: Demand, folder: Path) -> list[str]:
         """What starts it in the foreground, its files being in `folder`."""
 
+    def refuses(self, demand: Demand, folder: Path) -> str | None:
+        """Why it cannot do what is asked, for a peer whose words may be newer than its version."""
+        return None
+
     def signal_reload(self, running: Running) -> None:
         """Have it take the files that have just been put there."""
         raise NotImplementedError(f"{self.name} cannot reload")

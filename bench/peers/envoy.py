@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bench.demand import VERSION_PATH, Demand, cluster_name, route_path
+from bench.demand import BUSY_LIMIT, UNLIMITED, VERSION_PATH, Demand, Policy, cluster_name, route_path
 from bench.peers.base import Peer, first_version
 from bench.process import Running
 
@@ -59,7 +59,10 @@ class Envoy(Peer):
 
 
 def _clusters(demand: Demand) -> list[dict[str, Any]]:
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": demand.backend_port}}
+    endpoints = [
+        {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+        for port in demand.endpoints
+    ]
     return [
         {
             "@type": f"{API}.config.cluster.v3.Cluster",
@@ -68,11 +71,42 @@ def _clusters(demand: Demand) -> list[dict[str, Any]]:
             "connect_timeout": "5s",
             "load_assignment": {
                 "cluster_name": cluster_name(cluster),
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+                "endpoints": [{"lb_endpoints": endpoints}],
             },
+            **_cluster_policy(demand.policy),
         }
         for cluster in range(demand.clusters)
     ]
+
+
+def _cluster_policy(policy: Policy) -> dict[str, Any]:
+    """Nothing for what is its own default."""
+    said: dict[str, Any] = {}
+    if policy.balancer != "round_robin":
+        said["lb_policy"] = policy.balancer.upper()
+    if policy.ejection:
+        said["outlier_detection"] = {}
+    if policy.retries:
+        requests = BUSY_LIMIT if policy.breaker else UNLIMITED
+        limits: dict[str, Any] = {"max_requests": requests, "max_pending_requests": requests}
+        if policy.retry_budget:
+            limits["retry_budget"] = {"budget_percent": {"value": 20}, "min_retry_concurrency": 3}
+        else:
+            limits["max_retries"] = UNLIMITED
+        said["circuit_breakers"] = {"thresholds": [limits]}
+    return said
+
+
+def _route_policy(policy: Policy) -> dict[str, Any]:
+    said: dict[str, Any] = {"timeout": f"{policy.timeout:g}s"}
+    if policy.retries:
+        said["retry_policy"] = {
+            "retry_on": "5xx,reset,connect-failure",
+            "num_retries": policy.retries,
+            "per_try_timeout": f"{policy.try_timeout:g}s",
+            "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        }
+    return said
 
 
 def _routes(demand: Demand) -> dict[str, Any]:
@@ -80,13 +114,14 @@ def _routes(demand: Demand) -> dict[str, Any]:
     if demand.version is not None:
         answer = {"status": 200, "body": {"inline_string": demand.version_body}}
         routes.append({"match": {"path": VERSION_PATH}, "direct_response": answer})
+    policy = _route_policy(demand.policy)
     routes += [
         {
             "match": {"prefix": route_path(route)},
-            "route": {"cluster": demand.cluster_of(route), "timeout": "0s"},
+            "route": {"cluster": demand.cluster_of(route), **policy},
         }
         for route in range(demand.routes)
-    ] or [{"match": {"prefix": "/"}, "route": {"cluster": cluster_name(0), "timeout": "0s"}}]
+    ] or [{"match": {"prefix": "/"}, "route": {"cluster": cluster_name(0), **policy}}]
     return {
         "@type": f"{API}.config.route.v3.RouteConfiguration",
         "name": "main",

@@ -2,9 +2,10 @@
 
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.demand import CONNECTION_LIMIT, VERSION_PATH, Demand, cluster_name, route_path
+from bench.demand import BUSY_LIMIT, CONNECTION_LIMIT, VERSION_PATH, Demand, Policy, cluster_name, route_path
 from bench.peers.base import Peer, first_version
 from bench.process import Running
 
@@ -31,7 +32,7 @@ class Haproxy(Peer):
         if demand.access_log:
             rules.append("    option httplog\n    log global")
         backends = "\n".join(
-            f"backend {cluster_name(cluster)}\n    server one 127.0.0.1:{demand.backend_port}"
+            _backend(cluster_name(cluster), demand.endpoints, demand.policy)
             for cluster in range(demand.clusters)
         )
         text = CONFIG.format(
@@ -52,6 +53,33 @@ class Haproxy(Peer):
     def _binary() -> str:
         return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin") or ""
 
+
+BALANCERS = {"round_robin": "roundrobin", "least_request": "leastconn", "random": "random"}
+
+
+def _backend(name: str, ports: Sequence[int], policy: Policy) -> str:
+    """A section; what the defaults say already is left out."""
+    lines = [f"backend {name}", f"    balance {BALANCERS[policy.balancer]}"]
+    if policy.try_timeout:
+        lines.append(f"    timeout server {policy.try_timeout * 1e3:.0f}")
+    if policy.timeout:
+        lines.append(f"    timeout queue {policy.timeout * 1e3:.0f}")
+    if policy.retries:
+        lines.append(f"    retries {policy.retries}")
+        lines.append(f"    retry-on {RETRIED}")
+    server = ""
+    if policy.breaker:
+        server = f" maxconn {BUSY_LIMIT} {WATCHED} error-limit 20 inter 500ms rise 1"
+    elif policy.ejection:
+        server = f" {WATCHED} error-limit 5 inter 2s rise 15"
+    elif policy.retries:
+        server = " maxconn 0"
+    lines += [f"    server {port} 127.0.0.1:{port}{server}" for port in ports]
+    return "\n".join(lines)
+
+
+RETRIED = "conn-failure empty-response junk-response response-timeout 500 502 503 504"
+WATCHED = "check observe layer7 on-error mark-down"
 
 CONFIG = """\
 global

@@ -19,10 +19,12 @@ class Nginx(Peer):
         return first_version([self._binary(), "-v"])
 
     def files(self, demand: Demand, folder: Path) -> dict[str, str]:
-        server = f"server 127.0.0.1:{demand.backend_port} max_conns={CONNECTION_LIMIT};"
+        servers = " ".join(
+            f"server 127.0.0.1:{port} max_conns={CONNECTION_LIMIT};" for port in demand.endpoints
+        )
         pool = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h;"
         upstreams = "\n".join(
-            f"    upstream {cluster_name(cluster)} {{ {server} {pool} }}"
+            f"    upstream {cluster_name(cluster)} {{ {servers} {pool} }}"
             for cluster in range(demand.clusters)
         )
         locations = [

@@ -24,4 +24,4 @@ class Relay(Peer):
         return {}
 
     def command(self, demand: Demand, folder: Path) -> list[str]:
-        return python_module("bench.relay", "--port", demand.port, "--backend-port", demand.backend_port)
+        return python_module("bench.relay", "--port", demand.port, "--backend-port", demand.endpoints[0])

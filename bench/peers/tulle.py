@@ -6,7 +6,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bench.demand import CONNECTION_LIMIT, VERSION_PATH, Demand, cluster_name, route_path
+from bench.demand import (
+    BUSY_LIMIT,
+    CONNECTION_LIMIT,
+    VERSION_PATH,
+    Demand,
+    Policy,
+    cluster_name,
+    route_path,
+)
 from bench.peers.base import Peer
 from bench.process import ROOT, Failed, Running, python_module
 
@@ -38,6 +46,18 @@ class Tulle(Peer):
             "tulle", "proxy", "-c", config, "--workers", 1, "--pid-file", folder / "tulle.pid"
         )
 
+    def refuses(self, demand: Demand, folder: Path) -> str | None:
+        """What this checkout says about the configuration: it may not have learnt a policy yet."""
+        from tulle.controlplane.load import Document, load_document
+        from tulle.controlplane.problems import ConfigError
+
+        (text,) = self.files(demand, folder).values()
+        try:
+            load_document(Document(text.encode(), "yaml" if demand.yaml else "json"))
+        except ConfigError as error:
+            return "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
+        return None
+
     def signal_reload(self, running: Running) -> None:
         command = python_module("tulle", "reload", "--pid-file", running.folder / "tulle.pid")
         finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
@@ -46,13 +66,15 @@ class Tulle(Peer):
 
 
 def _config(demand: Demand, folder: Path) -> dict[str, Any]:
+    policy = _route_policy(demand.policy)
     routes: list[dict[str, Any]] = [
         {
             "matches": [{"path": {"prefix": route_path(route)}}],
             "backends": [{"cluster": demand.cluster_of(route)}],
+            **policy,
         }
         for route in range(demand.routes)
-    ] or [{"backends": [{"cluster": cluster_name(0)}]}]
+    ] or [{"backends": [{"cluster": cluster_name(0)}], **policy}]
     if demand.version is not None:
         answer = {"status": 200, "body": demand.version_body}
         routes.append({"matches": [{"path": {"exact": VERSION_PATH}}], "response": answer})
@@ -62,9 +84,36 @@ def _config(demand: Demand, folder: Path) -> dict[str, Any]:
         "routes": {"main": routes},
         "clusters": {
             cluster_name(cluster): {
-                "endpoints": [{"address": f"127.0.0.1:{demand.backend_port}"}],
-                "circuit_breaker": {"max_connections": CONNECTION_LIMIT},
+                "endpoints": [{"address": f"127.0.0.1:{port}"} for port in demand.endpoints],
+                **_cluster_policy(demand.policy),
             }
             for cluster in range(demand.clusters)
         },
     }
+
+
+def _route_policy(policy: Policy) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if policy.timeout or policy.try_timeout:
+        said["timeouts"] = {"request": f"{policy.timeout:g}s", "per_try": f"{policy.try_timeout:g}s"}
+    if policy.retries:
+        said["retries"] = {"attempts": policy.retries, "on": ["5xx", "reset", "connect-failure"]}
+        if policy.retry_budget:
+            said["retries"]["budget"] = {}
+    return said
+
+
+def _cluster_policy(policy: Policy) -> dict[str, Any]:
+    limits: dict[str, Any] = {"max_connections": CONNECTION_LIMIT}
+    if policy.retries:
+        limits["max_retries"] = None
+    if policy.breaker:
+        limits |= {"max_requests": BUSY_LIMIT}
+    elif policy.retries:
+        limits |= {"max_requests": None, "max_pending_requests": None}
+    said: dict[str, Any] = {"circuit_breaker": limits}
+    if policy.balancer != "round_robin":
+        said["load_balancer"] = policy.balancer
+    if policy.ejection:
+        said["outlier_detection"] = {}
+    return said

@@ -1,11 +1,12 @@
 """What a scenario is: a demand on the proxy, a way to load it, and the figures that come of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.cpus import Placement
-from bench.demand import Demand
+from bench.demand import Demand, Policy
+from bench.hosts import Host
 from bench.load.result import LoadResult
 from bench.measure import cpu_seconds, memory_alone, pss
 from bench.peers import Peer
@@ -16,6 +17,15 @@ MB = 1 << 20
 
 Sample = dict[str, float]
 """One round of one peer: a value for each key of a figure."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who takes part: a peer, and the policy that it is given."""
+
+    name: str
+    peer: Peer
+    policy: Policy
 
 
 @dataclass(frozen=True)
@@ -60,19 +70,35 @@ class Scenario:
     """Also measured without a proxy."""
     only: frozenset[str] = frozenset()
     """The peers that can take part, by name; none: all."""
+    hosts: tuple[Host, ...] = ()
+    """What the backend is; none: the cheap one."""
+    variants: Mapping[str, Mapping[str, Policy]] = field(default_factory=dict)
+    """By peer the policies that it takes part with, by what it calls them; none: all do, as they are."""
+
+    def entries(self, peer: Peer) -> list[Entry]:
+        """All that this peer takes part with."""
+        if not self.takes(peer):
+            return []
+        if not self.variants:
+            return [Entry(peer.name, peer, Policy())]
+        policies = self.variants[peer.name]
+        return [Entry(f"{peer.name} {name}", peer, policy) for name, policy in policies.items()]
 
     def takes(self, peer: Peer) -> bool:
         """Whether this peer can do what the scenario asks."""
+        if self.variants and peer.name not in self.variants:
+            return False
         if self.only and peer.name not in self.only:
             return False
         if peer.name == "direct":
             return self.with_direct
         return peer.routes or not (self.routes or self.version)
 
-    def demand(self, port: int, backend_port: int) -> Demand:
+    def demand(self, port: int, endpoints: tuple[int, ...], policy: Policy) -> Demand:
         return Demand(
             port=port,
-            backend_port=backend_port,
+            endpoints=endpoints,
+            policy=policy,
             routes=self.routes,
             clusters=self.clusters,
             access_log=self.access_log,
@@ -82,6 +108,8 @@ class Scenario:
 
 
 FAILED_PREFIX = "failed_"
+TIMELINE_PREFIX = "at_"
+"""Of the keys of a sample that tell how a rate went in time; seconds follow, from when something happened."""
 
 
 def failures(result: LoadResult) -> Sample:

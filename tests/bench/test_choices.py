@@ -41,6 +41,13 @@ def test_direct_and_relay_take_part_only_where_they_can() -> None:
     assert takes["reload-yaml"] == {"tulle"}
 
 
+def test_a_peer_takes_part_once_with_each_of_its_policies() -> None:
+    names = [entry.name for entry in SCENARIOS["storm"].entries(PEERS["envoy"])]
+    assert names == ["envoy retries", "envoy budget", "envoy budget+breaker"]
+    assert [entry.name for entry in SCENARIOS["start"].entries(PEERS["envoy"])] == ["envoy"]
+    assert SCENARIOS["storm"].entries(PEERS["nginx"]) == []
+
+
 def test_proxy_and_load_are_apart_when_there_are_two_processors() -> None:
     two = place({4, 2})
     assert (two.proxy, two.load, two.apart) == (frozenset({2}), frozenset({4}), True)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,7 +178,7 @@ def answering(text: bytes) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        (b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n", "status"),
+        (b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "status"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", "reset"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "malformed"),
         (b"", "reset"),
@@ -225,3 +226,32 @@ def test_a_process_that_ends_is_reported_with_its_last_words(tmp_path: Path) -> 
             process.wait_ready("/")
     finally:
         process.stop()
+
+
+def test_stamps_are_the_times_of_the_good_answers(backend: Running) -> None:
+    began = time.monotonic()
+    with Load(backend.port, connections=4, seconds=0.2, rate=200, stamps=True, cpus=CPUS) as load:
+        result = load.result()
+    assert len(result.stamps) == result.requests == pytest.approx(40, abs=2)
+    assert all(began < stamp.written < stamp.answered < time.monotonic() for stamp in result.stamps)
+    assert result.stamps[-1].answered - result.stamps[0].answered == pytest.approx(0.195, abs=0.05)
+
+
+def test_a_connection_goes_on_after_an_answer_that_is_not_good() -> None:
+    """The server takes one connection: were it not used again, the second request would fail otherwise."""
+    with listen(0) as listener:
+        listener.setblocking(True)
+        listener.settimeout(10)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while connection.recv(65536):
+                    connection.sendall(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
+
+        server = threading.Thread(target=serve)
+        server.start()
+        port = listener.getsockname()[1]
+        with Load(port, connections=1, seconds=0.2, rate=50, cpus=CPUS) as load:
+            assert load.result().kinds == {"status": pytest.approx(10, abs=1)}
+        server.join(10)

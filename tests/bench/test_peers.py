@@ -2,35 +2,62 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from bench.demand import Demand
-from bench.peers import PEERS
+from bench.demand import Demand, Policy
+from bench.peers import PEERS, Peer
 from bench.peers.base import put_files
+from bench.scenarios import SCENARIOS
 
 DEMANDS = {
-    "plain": Demand(port=1081, backend_port=1082),
-    "routes": Demand(port=1081, backend_port=1082, routes=30, clusters=7, version=5),
-    "logs": Demand(port=1081, backend_port=1082, access_log=True),
+    "plain": Demand(port=1081, endpoints=(1082,)),
+    "routes": Demand(port=1081, endpoints=(1082,), routes=30, clusters=7, version=5),
+    "logs": Demand(port=1081, endpoints=(1082,), access_log=True),
 }
 CHECKS = {
     "nginx": ["-t", "-q"],
     "haproxy": ["-c"],
     "envoy": ["--mode", "validate"],
 }
+ENTRIES = {
+    f"{scenario.name}: {entry.name}": (entry, scenario.demand(1081, tuple(range(1082, 1092)), entry.policy))
+    for scenario in SCENARIOS.values()
+    for peer in PEERS.values()
+    if scenario.variants
+    for entry in scenario.entries(peer)
+}
 
 
 @pytest.mark.parametrize("demand", DEMANDS.values(), ids=DEMANDS)
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_peer_accepts_its_configuration(name: str, demand: Demand, tmp_path: Path) -> None:
-    peer = PEERS[name]
+    accepts(PEERS[name], demand, tmp_path)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_peer_accepts_each_policy(name: str, tmp_path: Path) -> None:
+    entry, demand = ENTRIES[name]
+    if entry.peer.name == "tulle":
+        if reason := entry.peer.refuses(demand, tmp_path):
+            pytest.skip(reason)
+    else:
+        accepts(entry.peer, demand, tmp_path)
+
+
+def test_a_policy_that_tulle_does_not_know_is_named(tmp_path: Path) -> None:
+    demand = Demand(port=1081, endpoints=(1082,), policy=Policy(balancer=cast(Any, "by_moon")))
+    assert "load_balancer" in str(PEERS["tulle"].refuses(demand, tmp_path))
+
+
+def accepts(peer: Peer, demand: Demand, folder: Path) -> None:
     if lacking := peer.missing():
         pytest.skip(lacking)
-    put_files(peer.files(demand, tmp_path), tmp_path)
+    put_files(peer.files(demand, folder), folder)
     checked = subprocess.run(
-        [*peer.command(demand, tmp_path), *CHECKS[name]],
+        [*peer.command(demand, folder), *CHECKS[peer.name]],
         capture_output=True,
         text=True,
         timeout=60,

@@ -7,7 +7,18 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.chart import chart_text
-from bench.report import added, combined, document, json_text, ratio, rows, spread, table_text
+from bench.report import (
+    added,
+    combined,
+    document,
+    json_text,
+    number,
+    ratio,
+    rows,
+    spread,
+    table_text,
+    timeline,
+)
 from bench.run import Outcome
 from bench.scenarios import SCENARIOS
 from bench.scenarios.figures import CPU, P50
@@ -73,6 +84,20 @@ def test_json_keeps_all_rounds_and_has_null_for_what_is_not_known(outcome: Outco
     assert haproxy["cpu_us"]["per_relay"] == 2.0
     assert haproxy["pss_mb"]["value"] is None
     assert content["settings"] == {"rounds": 3}
+
+
+def test_a_timeline_is_the_median_of_the_rounds_at_each_time(outcome: Outcome) -> None:
+    for sample, rate in zip(outcome.samples["relay"], (10.0, 30.0, 20.0), strict=True):
+        sample |= {"at_-0.25": 5.0, "at_1": rate}
+    assert timeline(outcome, "relay") == {-0.25: 5, 1: 20}
+    content = json.loads(json_text(document([outcome], {}, {})))
+    assert content["scenarios"][0]["timelines"] == {"relay": {"-0.25": 5, "1.0": 20}}
+    lines = ElementTree.fromstring(chart_text([outcome])).findall(".//{*}polyline")
+    assert [line.get("points") for line in lines] == ["80.0,231.0 744.0,126.0"]
+
+
+def test_what_never_came_is_no_number() -> None:
+    assert [number(value, 1) for value in (math.inf, math.nan, 1.25)] == ["never", "-", "1.2"]
 
 
 def test_the_bars_of_the_chart_are_as_long_as_the_figures(outcome: Outcome) -> None:
