@@ -3,6 +3,7 @@ from tulle._fast.base.slab cimport slab_get
 from tulle._fast.base.types cimport likely, uint32_t
 from tulle._fast.flow.types cimport BODY_DATA, BODY_END, BODY_ERROR, BODY_GONE, BODY_MORE
 from tulle._fast.http.h1_chunk cimport CHUNK_ERROR, CHUNK_LAST, chunk_decode, chunk_init
+from tulle._fast.http.h1_connection cimport connection_names_drop, connection_names_keep
 from tulle._fast.http.h1_parse cimport PARSE_DONE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_trailers
 from tulle._fast.http.message cimport FRAMING_CHUNKED, FRAMING_LENGTH
 from tulle._fast.net.conn cimport (
@@ -21,6 +22,7 @@ cdef void client_body_begin(Upstream *upstream, const Message *message) noexcept
     upstream.trailers = 0
     if message.framing == FRAMING_CHUNKED:
         chunk_init(&upstream.chunks)
+        connection_names_keep(&upstream.names, message)
 
 
 cdef int body_refill(Conn *conn, bint refill) noexcept nogil:
@@ -97,6 +99,7 @@ cdef int read_trailers(Upstream *upstream, bint refill) noexcept nogil:
                 upstream.trailer_section.base = conn_data(conn)
                 conn.input.start += upstream.trailer_section.head_length
                 if upstream.trailer_section.field_count > 0:
+                    connection_names_drop(&upstream.names, upstream.trailer_section)
                     upstream.attempt.exchange.trailers = upstream.trailer_section
                 return BODY_END
             if result != PARSE_MORE:

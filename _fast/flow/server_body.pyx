@@ -3,6 +3,7 @@ from tulle._fast.base.slab cimport slab_get
 from tulle._fast.base.types cimport likely, uint32_t, unlikely
 from tulle._fast.flow.types cimport BODY_DATA, BODY_END, BODY_ERROR, BODY_GONE, BODY_MORE
 from tulle._fast.http.h1_chunk cimport CHUNK_ERROR, CHUNK_LAST, chunk_decode, chunk_init
+from tulle._fast.http.h1_connection cimport connection_names_drop, connection_names_keep
 from tulle._fast.http.h1_parse cimport PARSE_DONE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_trailers
 from tulle._fast.http.message cimport FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_TUNNEL, Message
 from tulle._fast.net.conn cimport (
@@ -24,6 +25,7 @@ cdef void server_body_begin(Server *server, const Message *message) noexcept nog
     server.trailers = 0
     if message.framing == FRAMING_CHUNKED:
         chunk_init(&server.chunks)
+        connection_names_keep(&server.names, message)
 
 
 cdef int body_refill(Conn *conn) noexcept nogil:
@@ -83,6 +85,7 @@ cdef int read_trailers(Exchange *x, Server *server) noexcept nogil:
                 server.message.base = conn_data(conn)
                 conn.input.start += server.message.head_length
                 if server.message.field_count > 0:
+                    connection_names_drop(&server.names, server.message)
                     x.trailers = server.message
                 return BODY_END
             if result != PARSE_MORE:

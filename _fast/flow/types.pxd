@@ -22,6 +22,7 @@ from tulle._fast.base.slab cimport Slab
 from tulle._fast.base.timer cimport Timer
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tulle._fast.http.h1_chunk cimport ChunkDecoder
+from tulle._fast.http.h1_connection cimport ConnectionNames
 from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport Message
 from tulle._fast.net.conn cimport Conn, ConnOps
@@ -119,6 +120,7 @@ cdef struct Upstream:
     uint8_t trailers                   # the response's trailer section is next
     uint64_t remaining                 # of a body with a length
     ChunkDecoder chunks
+    ConnectionNames names              # of the head of a chunked response
     Message *response                  # while a head is being parsed and passed on
     Message *trailer_section           # while one is being parsed and passed on
 
@@ -291,6 +293,7 @@ cdef struct Server:                    # an HTTP/1 connection from a client
     uint64_t remaining                 # of a request body with a length
     uint64_t body_read
     ChunkDecoder chunks
+    ConnectionNames names              # of the head of a chunked request
     uint8_t framing                    # of the request body
     uint8_t chunked_out                # the response goes out in chunks
     uint8_t parsing                    # the head's first bytes have come

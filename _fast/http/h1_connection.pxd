@@ -1,5 +1,5 @@
 """Connection options, and the fields that belong to one hop (RFC 9110 section 7.6.1, RFC 9112 section 9.3)."""
-from tulle._fast.base.types cimport uint32_t
+from tulle._fast.base.types cimport uint8_t, uint32_t
 from tulle._fast.http.message cimport FieldId, Message, field_bit
 
 cdef enum:
@@ -11,5 +11,17 @@ cdef enum:
         | 1 << FieldId.FIELD_HTTP2_SETTINGS
     )
 
+cdef enum:
+    CONNECTION_NAMES_ROOM = 63
+    CONNECTION_NAMES_ALL = 255         # a `length`: there were more than are kept
+
+cdef struct ConnectionNames:           # what Connection named, for the trailer section that comes when the head is gone
+    uint8_t length
+    char text[63]                      # each with a comma behind it
+
 # Sets MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE and MESSAGE_TE_TRAILERS, and FIELD_DROP on what Connection names
 cdef int connection_parse(Message *message) noexcept nogil
+# Of a parsed head: the names that may come up in its trailer section
+cdef void connection_names_keep(ConnectionNames *names, const Message *message) noexcept nogil
+# Sets FIELD_DROP on the fields of those names; on all fields when not all names were kept
+cdef void connection_names_drop(const ConnectionNames *names, Message *trailers) noexcept nogil

@@ -1,4 +1,6 @@
 """See `h1_connection.pxd` for the contract."""
+from libc.string cimport memcpy
+
 from tulle._fast.base.types cimport uint8_t, uint16_t, uint32_t
 from tulle._fast.http.field cimport field_id
 from tulle._fast.http.h1_parse cimport Parse
@@ -129,3 +131,52 @@ cdef int connection_parse(Message *message) noexcept nogil:
     if named & message.known & field_bit(FieldId.FIELD_UPGRADE) and message.version_minor > 0:
         message.flags |= MessageFlags.MESSAGE_UPGRADE
     return Parse.PARSE_DONE
+
+
+# -- for the trailer section ------------------------------------------------------------------------------------------
+
+cdef void connection_names_add(ConnectionNames *names, const Message *message, const Field *field) noexcept nogil:
+    cdef const uint8_t *position = <const uint8_t *>message.base + field.value
+    cdef const uint8_t *end = position + field.value_length
+    cdef Member option
+    cdef int option_id
+    while position < end:
+        position = connection_member(position, end, &option)
+        option_id = field_id(<const char *>option.text, option.length)
+        # Of the fields that have an id only this one may be in a trailer section
+        if option_id != FieldId.FIELD_OTHER and option_id != FieldId.FIELD_USER_AGENT:
+            continue
+        if option.length == 0 or connection_is(&option, b"close", 5):
+            continue
+        if names.length + option.length + 1 > CONNECTION_NAMES_ROOM:
+            names.length = CONNECTION_NAMES_ALL
+            return
+        memcpy(names.text + names.length, option.text, option.length)
+        names.length += <uint8_t>(option.length + 1)
+        names.text[names.length - 1] = c','
+
+
+cdef void connection_names_keep(ConnectionNames *names, const Message *message) noexcept nogil:
+    cdef const Field *field
+    cdef uint16_t index
+    names.length = 0
+    if not message.known & field_bit(FieldId.FIELD_CONNECTION):
+        return
+    for index in range(message.field_count):
+        field = &message.fields[index]
+        if field.id == FieldId.FIELD_CONNECTION and names.length != CONNECTION_NAMES_ALL:
+            connection_names_add(names, message, field)
+
+
+cdef void connection_names_drop(const ConnectionNames *names, Message *trailers) noexcept nogil:
+    cdef const uint8_t *position = <const uint8_t *>names.text
+    cdef const uint8_t *end = position + names.length
+    cdef Member name
+    cdef uint16_t index
+    if names.length == CONNECTION_NAMES_ALL:
+        for index in range(trailers.field_count):
+            trailers.fields[index].flags |= FieldFlags.FIELD_DROP
+        return
+    while position < end:
+        position = connection_member(position, end, &name)
+        connection_drop_named(trailers, &name, field_id(<const char *>name.text, name.length))

@@ -71,6 +71,38 @@ def test_trailers_that_would_steer_are_left_out(lab: Lab) -> None:
     assert seen.trailers == [(b"X-Sum", b"1")]
 
 
+@pytest.mark.parametrize("option", [b"x-hop", b"close, X-HOP", b"x-hop,keep-alive"])
+def test_trailers_that_connection_names_are_left_out(lab: Lab, option: bytes) -> None:
+    """They are for one hop (RFC 9110 section 7.6.1), in whichever section they come."""
+    trailers = b"1\r\na\r\n0\r\nX-Hop: 1\r\nX-Sum: 1\r\nX-Hops: 1\r\nx-hop: 2\r\n\r\n"
+    sent = request("POST", "/", CHUNKED, b"Connection: " + option) + trailers
+    answer = b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\nConnection: " + option + b"\r\n\r\n" + trailers
+    seen, got = lab.exchange(sent, answer)
+    assert seen.trailers == got.trailers == [(b"X-Sum", b"1"), (b"X-Hops", b"1")]
+
+
+def test_what_one_head_names_is_no_matter_to_the_next(lab: Lab) -> None:
+    trailers = b"0\r\nX-Hop: 1\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n"
+    client = lab.client()
+    client.send(request("POST", "/", CHUNKED, b"Connection: x-hop") + trailers)
+    upstream = lab.accept()
+    assert upstream.read_request().trailers == []
+    upstream.send(head + b"Connection: x-hop\r\n\r\n" + trailers)
+    assert client.read_response().trailers == []
+    client.send(request("POST", "/", CHUNKED) + trailers)
+    assert upstream.read_request().trailers == [(b"X-Hop", b"1")]
+    upstream.send(head + b"\r\n" + trailers)
+    assert client.read_response().trailers == [(b"X-Hop", b"1")]
+
+
+def test_more_names_than_are_kept_leave_no_trailer(lab: Lab) -> None:
+    names = b"Connection: " + b", ".join(b"x-%d" % index for index in range(30))
+    sent = request("POST", "/", CHUNKED, names) + b"1\r\na\r\n0\r\nX-29: 1\r\nX-Sum: 1\r\n\r\n"
+    seen, _ = lab.exchange(sent, response())
+    assert (seen.body, seen.trailers) == (b"a", [])
+
+
 def test_many_small_chunks(lab: Lab) -> None:
     body = bytes(range(256)) * 40
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"

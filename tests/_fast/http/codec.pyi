@@ -14,6 +14,7 @@ def parse(
     limits: tuple[int, int, int] = ...,
     method: str = "GET",
 ) -> dict[str, Any]: ...
+def trailers_after(head: bytes, section: bytes) -> list[bytes]: ...
 def write(
     kind: int,
     data: bytes,

@@ -11,6 +11,7 @@ from tulle._fast.http.date cimport DATE_LENGTH, http_date
 from tulle._fast.http.date_parse cimport http_date_parse, retry_after_seconds
 from tulle._fast.http.field cimport field_id
 from tulle._fast.http.h1_chunk cimport ChunkDecoder, ChunkResult, chunk_decode, chunk_init, chunk_write_size
+from tulle._fast.http.h1_connection cimport ConnectionNames, connection_names_drop, connection_names_keep
 from tulle._fast.http.h1_parse cimport (
     Parse, ParseLimits, h1_message_init, h1_parse_request, h1_parse_response, h1_parse_trailers, parse_error_status,
     parse_error_text,
@@ -171,6 +172,22 @@ def parse(int kind, bytes data, cuts=(), limits=(61440, 8192, 100), method="GET"
     cdef Message message
     cdef int result = parse_pieces(&message, Guarded(len(data)), kind, data, cuts, limits, method)
     return described(&message, data) if result == Parse.PARSE_DONE else {"result": RESULTS[result]}
+
+
+def trailers_after(bytes head, bytes section):
+    """The names in a trailer section that may go on after the head of a chunked request, its bytes gone by then."""
+    cdef ConnectionNames names
+    cdef Message message
+    cdef Guarded memory = Guarded(len(head))
+    if parse_pieces(&message, memory, 0, head, (), (1 << 20, 1 << 20, MESSAGE_FIELDS_MAX), "GET") != 1:
+        raise ValueError(f"no head: {head!r}")
+    memset(&names, 0xdb, sizeof(names))
+    connection_names_keep(&names, &message)
+    memory = Guarded(len(section))
+    if parse_pieces(&message, memory, 2, section, (), (1 << 20, 1 << 20, MESSAGE_FIELDS_MAX), "GET") != 1:
+        raise ValueError(f"no trailer section: {section!r}")
+    connection_names_drop(&names, &message)
+    return [name for name, _, _, drop in described(&message, section)["fields"] if not drop]
 
 
 def write(int kind, bytes data, target=None, extras=(), status=None, bint verbatim=True, method="GET"):

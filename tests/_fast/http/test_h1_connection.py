@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests._fast.http import codec
 from tests._fast.http.feeding import request, response
 
 
@@ -97,3 +98,30 @@ def test_te() -> None:
     ]:
         assert ("te-trailers" in parsed(b"TE: " + value + b"\r\n")["flags"]) is expected
     assert "te-trailers" in parsed(b"TE: x\r\nTE: trailers\r\n")["flags"]
+
+
+# -- the trailer section -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        (None, [b"X-A", b"x-b", b"User-Agent"]),
+        (b"", [b"X-A", b"x-b", b"User-Agent"]),
+        (b"close, keep-alive, te", [b"X-A", b"x-b", b"User-Agent"]),
+        (b"x-a", [b"x-b", b"User-Agent"]),
+        (b" , close,X-B ,x-A,", [b"User-Agent"]),
+        (b"user-agent", [b"X-A", b"x-b"]),
+        (b"x, x-ab, x-, b", [b"X-A", b"x-b", b"User-Agent"]),
+        (b"x-a\r\nConnection: x-b", [b"User-Agent"]),
+        (b"y" * 58 + b", x-a", [b"x-b", b"User-Agent"]),  # as much as is kept
+        (b"y" * 59 + b", x-a", []),
+        (b"y" * 63, []),
+        (b"y" * 300 + b"\r\nConnection: x-a", []),
+    ],
+)
+def test_named_fields_of_a_trailer_section_are_dropped(options: bytes | None, left: list[bytes]) -> None:
+    """Of more names than are kept nobody knows which they were: then no field goes on."""
+    fields = b"" if options is None else b"Connection: " + options + b"\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n"
+    assert codec.trailers_after(head, b"X-A: 1\r\nx-b: 2\r\nUser-Agent: 3\r\n\r\n") == left
