@@ -103,7 +103,7 @@ cdef bint target_edit(Exchange *x, HeadEdits *edits) noexcept nogil:
     """
     cdef const Message *message = x.request
     cdef const RouteEntry *route = x.route
-    cdef const char *head = NULL
+    cdef const char *head = b""
     cdef const char *rest = x.path
     cdef uint32_t head_length = 0
     cdef uint32_t rest_length = x.path_length
