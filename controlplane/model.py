@@ -1,7 +1,8 @@
 """The vocabulary of the configuration: what may be written, of which type, and what holds when it is not.
 
-Every option is a field here, in `model_routes` or in `model_clusters`, and nowhere else; the JSON Schema is
-made from them. What types cannot say (references, ranges that depend on each other) is in `validate`.
+Every option is a field here, in `model_routes`, `model_traffic` or `model_clusters`, and nowhere else; the
+JSON Schema is made from them. What types cannot say (references, ranges that depend on each other) is in
+`validate`.
 Durations are text with a unit, sizes are bytes or text with a unit; `units` reads them. An option that may be
 None is off, or without limit, then.
 """
@@ -12,6 +13,7 @@ from msgspec import Meta
 
 from tulle.controlplane.model_clusters import Cluster, Endpoint
 from tulle.controlplane.model_routes import Backend, Route
+from tulle.controlplane.model_traffic import RateLimit
 from tulle.controlplane.model_values import (
     Address,
     Count,
@@ -75,6 +77,7 @@ class Listener(Section, frozen=True):
     request_id: bool = True
     via: FieldName | None = None
     access_log: bool = True
+    rate_limits: list[RateLimit] = []
 
 
 class Config(Section, frozen=True):

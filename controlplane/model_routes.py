@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from tulle.controlplane.model_traffic import RateLimit
 from tulle.controlplane.model_values import (
     Duration,
     FieldName,
@@ -141,3 +142,4 @@ class Route(Section, frozen=True):
     rewrite: Rewrite | None = None
     upgrade: bool = True
     connect: bool = False
+    rate_limits: list[RateLimit] = []

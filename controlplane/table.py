@@ -77,6 +77,18 @@ class ResponseRow(_Row, frozen=True):
     content_type: str
 
 
+class RateRow(_Row, frozen=True):
+    """A token bucket, or one for each client."""
+
+    name: str
+    requests: int
+    per: int
+    burst: int
+    key: Literal["all", "client_address", "header"]
+    header: str = ""  # in lower case
+    always: bool = False  # answers to requests that were let through tell of it too
+
+
 class RouteRow(_Row, frozen=True):
     name: str
     kind: Literal["forward", "redirect", "response"]
@@ -95,6 +107,7 @@ class RouteRow(_Row, frozen=True):
     response_edits: tuple[EditRow, ...] = ()
     upgrade: bool = True
     connect: bool = False
+    rate_limits: tuple[RateRow, ...] = ()
 
 
 class TableRow(_Row, frozen=True):
@@ -122,6 +135,7 @@ class ListenerRow(_Row, frozen=True):
     request_id: bool
     via: str
     access_log: bool
+    rate_limits: tuple[RateRow, ...] = ()
 
 
 class EndpointRow(_Row, frozen=True):

@@ -10,6 +10,7 @@ from tulle.controlplane.table import (
 )
 from tulle.controlplane.tabulate_clusters import cluster_row
 from tulle.controlplane.tabulate_routes import forwarding_table_row, table_row
+from tulle.controlplane.tabulate_traffic import rate_rows
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 
 
@@ -62,4 +63,5 @@ def _listener(listener: Listener, table: int) -> ListenerRow:
         request_id=listener.request_id,
         via=listener.via or "",
         access_log=listener.access_log,
+        rate_limits=rate_rows(listener.rate_limits),
     )

@@ -26,6 +26,7 @@ from tulle.controlplane.table import (
     TableRow,
     TargetRow,
 )
+from tulle.controlplane.tabulate_traffic import rate_rows
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 from tulle.controlplane.validate_retries import BY_HEADERS, BY_STATUS
 
@@ -66,6 +67,7 @@ def _route(route: Route, table: str, position: int, cluster_index: dict[str, int
         response_edits=_edits(route.response_headers),
         upgrade=route.upgrade,
         connect=route.connect,
+        rate_limits=rate_rows(route.rate_limits),
     )
 
 

@@ -11,6 +11,7 @@ from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_clusters import check_clusters
 from tulle.controlplane.validate_routes import check_backends, check_table
+from tulle.controlplane.validate_traffic import check_rates
 from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
 
 
@@ -117,5 +118,6 @@ def _check_listener(listener: Listener, path: Path, config: Config, report: Repo
     )  # fmt: skip
     check_size(listener.max_request_head, (*path, "max_request_head"), LEAST_HEAD, MOST_HEAD, report)
     check_size(listener.max_request_line, (*path, "max_request_line"), 64, MOST_HEAD, report)
+    check_rates(listener.rate_limits, (*path, "rate_limits"), report)
     if listener.max_request_body is not None:
         check_size(listener.max_request_body, (*path, "max_request_body"), 0, 1 << 50, report)

@@ -21,6 +21,7 @@ from tulle.controlplane.model_routes import (
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_retries import check_retries
+from tulle.controlplane.validate_traffic import check_rates
 
 MOST_SEGMENTS = 64  # of a prefix: MAX_PREFIX_SEGMENTS of the table image
 MOST_EDITS = 256  # fields that a route sets and adds: EXTRAS_MAX of a worker, less what it adds itself
@@ -97,6 +98,8 @@ def _check_route(route: Route, path: Path, clusters: Mapping[str, Cluster], repo
         _check_redirect(route.redirect, route, (*path, "redirect"), report)
     if not route.backends:
         _check_answer(route, path, report)
+    if route.rate_limits:
+        check_rates(route.rate_limits, (*path, "rate_limits"), report)
 
 
 def _wrong_hostname(hostname: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Shared memory of all workers and the master: one memfd, mapped by each, laid out once.
 
     SharedHeader | ClusterLine[cluster_capacity][lane_capacity] | ClusterState[cluster_capacity]
-        | EndpointHealth[endpoint_capacity] | Lane 0 | ...
+        | EndpointHealth[endpoint_capacity] | RateBucket[routes] | RateBucket[clients] | Lane 0 | ...
 
 A worker writes its own lane and its own column of the cluster lines; readers add up. What all workers learn together,
 the state of a cluster and the health of an endpoint, is changed by atomic operations only, and a change that moves
@@ -53,6 +53,11 @@ cdef enum Limit:
     LIMIT_RETRIES
     LIMIT_COUNT = 4
 
+cdef enum:
+    RATE_WAYS = 8                      # buckets of a set, two cache lines
+    RATE_OWNER_SETS = 8192             # for limits that all requests of a route or a listener share
+    RATE_CLIENT_SETS = 65536           # for those of one client each
+
 cdef struct SharedHeader:
     uint32_t magic
     uint32_t layout
@@ -71,6 +76,9 @@ cdef struct SharedHeader:
     uint32_t log_waiting               # 1: the logger sleeps, write to its eventfd after appending
     uint32_t draining                  # written by the master
     uint32_t workers                   # how many are meant to run; what a lane's share is counted from
+    uint64_t rate_owners               # offset of RateBucket[RATE_OWNER_SETS * RATE_WAYS]
+    uint64_t rate_clients              # offset of RateBucket[RATE_CLIENT_SETS * RATE_WAYS]
+    uint64_t secret[2]                 # the key of hashes of what clients choose; drawn when the block is made
 
 cdef struct ClusterLine:               # one cache line per cluster and lane
     int32_t used[4]                    # Limit: how many this lane holds
@@ -89,6 +97,10 @@ cdef struct EndpointHealth:            # one cache line
     uint32_t unhealthy                 # 1: active health checks failed; written by the master
     uint32_t ejected                   # 1: outlier detection has taken it out; atomically by any worker
     uint32_t reserved[13]
+
+cdef struct RateBucket:                # the two words change together, see `policy/rate_limit`
+    uint64_t key                       # 0: free
+    uint64_t arrival                   # monotonic ns at which the bucket is full
 
 # -- a lane -----------------------------------------------------------------------------------------------------------
 
@@ -128,6 +140,7 @@ cdef struct LaneHeader:
     uint64_t series_count
     uint64_t ring_head                 # bytes ever written to the ring
     uint64_t ring_tail                 # bytes ever taken; written by the logger
+    uint64_t rate_evictions            # buckets of clients that were in use and made way for another
 
 cdef struct ClusterStats:              # per cluster slot, in every lane
     uint32_t generation                # counts are those of this owner of the slot
@@ -197,6 +210,12 @@ cdef inline ClusterLine *shared_cluster_lines(SharedHeader *shared, uint32_t slo
 
 cdef inline ClusterState *shared_cluster_state(SharedHeader *shared, uint32_t slot) noexcept nogil:
     return <ClusterState *>(<char *>shared + shared.cluster_states) + slot
+
+cdef inline RateBucket *shared_rate_owners(SharedHeader *shared) noexcept nogil:
+    return <RateBucket *>(<char *>shared + shared.rate_owners)
+
+cdef inline RateBucket *shared_rate_clients(SharedHeader *shared) noexcept nogil:
+    return <RateBucket *>(<char *>shared + shared.rate_clients)
 
 cdef inline EndpointHealth *shared_endpoint_health(SharedHeader *shared, uint32_t slot) noexcept nogil:
     return <EndpointHealth *>(<char *>shared + shared.endpoint_health) + slot

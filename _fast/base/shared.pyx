@@ -35,6 +35,7 @@ cdef uint64_t shared_size(uint32_t lanes, uint32_t clusters, uint32_t endpoints)
         + pages(<uint64_t>clusters * lanes * sizeof(ClusterLine))
         + pages(<uint64_t>clusters * sizeof(ClusterState))
         + pages(<uint64_t>endpoints * sizeof(EndpointHealth))
+        + <uint64_t>(RATE_OWNER_SETS + RATE_CLIENT_SETS) * RATE_WAYS * sizeof(RateBucket)
         + <uint64_t>lanes * lane_bytes(clusters, endpoints)
     )
 
@@ -52,7 +53,9 @@ cdef void shared_layout(void *block, uint32_t lanes, uint32_t clusters, uint32_t
     shared.cluster_lines = pages(sizeof(SharedHeader))
     shared.cluster_states = shared.cluster_lines + pages(<uint64_t>clusters * lanes * sizeof(ClusterLine))
     shared.endpoint_health = shared.cluster_states + pages(<uint64_t>clusters * sizeof(ClusterState))
-    shared.lanes = shared.endpoint_health + pages(<uint64_t>endpoints * sizeof(EndpointHealth))
+    shared.rate_owners = shared.endpoint_health + pages(<uint64_t>endpoints * sizeof(EndpointHealth))
+    shared.rate_clients = shared.rate_owners + <uint64_t>RATE_OWNER_SETS * RATE_WAYS * sizeof(RateBucket)
+    shared.lanes = shared.rate_clients + <uint64_t>RATE_CLIENT_SETS * RATE_WAYS * sizeof(RateBucket)
     shared.lane_size = lane_bytes(clusters, endpoints)
     shared.ring_size = RING_SIZE
     shared.arena_size = ARENA_SIZE

@@ -21,6 +21,7 @@ LAYOUT = SHARED_LAYOUT
 def create(uint32_t lanes, uint32_t clusters, uint32_t endpoints) -> int:
     """A new block for so many lanes and slots: its descriptor, closed on exec. OSError when there is no memory."""
     cdef unsigned char[:] view
+    cdef uint32_t index
     size = shared_size(lanes, clusters, endpoints)
     descriptor = os.memfd_create("tulle-shared", os.MFD_CLOEXEC)
     try:
@@ -31,6 +32,8 @@ def create(uint32_t lanes, uint32_t clusters, uint32_t endpoints) -> int:
         raise
     view = mapping
     shared_layout(&view[0], lanes, clusters, endpoints)
+    for index in range(2):
+        (<SharedHeader *>&view[0]).secret[index] = int.from_bytes(os.urandom(8), "little")
     view = None
     mapping.close()
     return descriptor

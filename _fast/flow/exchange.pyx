@@ -11,6 +11,7 @@ from tulle._fast.base.types cimport likely, unlikely
 from tulle._fast.flow.attempt cimport attempt_start, exchange_timeout
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport request_id_choose
+from tulle._fast.flow.policing cimport police_listener, police_route
 from tulle._fast.flow.reply cimport reply_error, reply_fixed, reply_redirect
 from tulle._fast.flow.table cimport table_ref
 from tulle._fast.flow.types cimport (
@@ -23,8 +24,8 @@ from tulle._fast.http.message cimport (
     FRAMING_LENGTH, FRAMING_NONE, MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE, METHOD_CONNECT, message_at,
 )
 from tulle._fast.policy.image cimport (
-    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_REDIRECT, BackendEntry, ClusterEntry, Image,
-    RouteEntry, TableEntry, image_at, image_cluster,
+    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_POLICED, ROUTE_REDIRECT, BackendEntry, ClusterEntry,
+    Image, RouteEntry, TableEntry, image_at, image_cluster,
 )
 from tulle._fast.policy.limits cimport limit_acquire
 from tulle._fast.policy.path cimport PATH_AS_IS, PATH_REFUSED, path_normalise
@@ -146,6 +147,8 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
         exchange_refuse(x, 503, FLAG_UH, b"this listener is no longer configured")
         return
     request_id_choose(x)
+    if unlikely(x.listener.rate_limits.count != 0) and not police_listener(x):
+        return
     if unlikely(not path_prepare(x)):
         exchange_refuse(x, 400, FLAG_DPE, b"the path is malformed, or has an escape that this listener refuses")
         return
@@ -171,6 +174,8 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     x.route = route
     x.route_id = route.id
     x.prefix_length = found.prefix_length
+    if unlikely(route.flags & ROUTE_POLICED) and not police_route(x):
+        return
     if unlikely(route.kind != ROUTE_FORWARD):
         if route.kind == ROUTE_REDIRECT:
             reply_redirect(x)

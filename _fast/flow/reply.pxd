@@ -2,10 +2,14 @@
 
 An error carries `Proxy-Status` (RFC 9209) and one line of text; the reason also goes to the flags of log and counters.
 """
-from tulle._fast.base.types cimport uint16_t
+from tulle._fast.base.types cimport uint16_t, uint32_t
 from tulle._fast.flow.types cimport Exchange
 
 # `flag` is a ResponseFlag, or -1 for none; `detail` a short text for people, NULL: the flag's own
 cdef void reply_error(Exchange *x, uint16_t status, int flag, const char *detail) noexcept nogil
+# The same, and `count` fields that are in the worker's extras already
+cdef void reply_error_with(
+    Exchange *x, uint16_t status, int flag, const char *detail, uint32_t count
+) noexcept nogil
 cdef void reply_redirect(Exchange *x) noexcept nogil
 cdef void reply_fixed(Exchange *x) noexcept nogil

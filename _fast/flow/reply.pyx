@@ -3,12 +3,13 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 from tulle._fast.base.shared cimport (
-    FLAG_DPE, FLAG_DR, FLAG_DT, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO, FLAG_UPE,
-    FLAG_UR, FLAG_UT,
+    FLAG_DPE, FLAG_DR, FLAG_DT, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_RL, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO,
+    FLAG_UPE, FLAG_UR, FLAG_UT,
 )
-from tulle._fast.base.types cimport uint32_t
+from tulle._fast.base.types cimport uint32_t, unlikely
+from tulle._fast.flow.answer_fields cimport answer_fields
 from tulle._fast.flow.head_edits cimport extra_add
-from tulle._fast.flow.types cimport X_LOCAL_REPLY
+from tulle._fast.flow.types cimport X_ANSWER_FIELDS, X_LOCAL_REPLY
 from tulle._fast.http.message cimport message_at
 from tulle._fast.policy.image cimport (
     FIELD_EDIT_REMOVE, PATH_EDIT_FULL, PATH_EDIT_PREFIX, FieldEdit, RouteEntry, image_at, image_text,
@@ -36,6 +37,8 @@ cdef const char *flag_detail(int flag) noexcept nogil:
         return b"upstream request timed out"
     if flag == FLAG_UPE:
         return b"upstream sent a malformed response"
+    if flag == FLAG_RL:
+        return b"too many requests: a rate limit is reached"
     if flag == FLAG_DT:
         return b"the request did not arrive in time"
     if flag == FLAG_SI:
@@ -69,9 +72,14 @@ cdef const char *flag_error(int flag, uint16_t status) noexcept nogil:
 
 
 cdef void reply_error(Exchange *x, uint16_t status, int flag, const char *detail) noexcept nogil:
+    reply_error_with(x, status, flag, detail, 0)
+
+
+cdef void reply_error_with(
+    Exchange *x, uint16_t status, int flag, const char *detail, uint32_t count
+) noexcept nogil:
     cdef char line[LINE_SIZE]
     cdef char proxy_status[LINE_SIZE]
-    cdef uint32_t count = 0
     cdef int length, status_length
     if flag >= 0:
         x.response_flags |= <uint32_t>1 << flag
@@ -85,6 +93,8 @@ cdef void reply_error(Exchange *x, uint16_t status, int flag, const char *detail
     extra_add(x.worker, &count, b"proxy-status", 12, proxy_status, <uint32_t>status_length)
     if status == 503 and flag == FLAG_OM:
         extra_add(x.worker, &count, b"retry-after", 11, b"1", 1)
+    if unlikely(x.flags & X_ANSWER_FIELDS):
+        answer_fields(x, &count)
     x.flags |= X_LOCAL_REPLY
     x.status = status
     x.server_ops.reply(x, status, count, line, <size_t>length)
@@ -100,6 +110,8 @@ cdef void add_route_edits(Exchange *x, uint32_t *count) noexcept nogil:
                 image_text(x.table.image, edit.value), edit.value.length,
             )
         edit += 1
+    if unlikely(x.flags & X_ANSWER_FIELDS):
+        answer_fields(x, count)
 
 
 cdef void reply_fixed(Exchange *x) noexcept nogil:

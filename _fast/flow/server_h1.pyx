@@ -8,6 +8,7 @@ from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT
 from tulle._fast.base.slab cimport slab_get, slab_put
 from tulle._fast.base.timer cimport timer_clear, timer_set
 from tulle._fast.base.types cimport likely, uint16_t, uint64_t, unlikely
+from tulle._fast.flow.answer_fields cimport answer_fields
 from tulle._fast.flow.attempt cimport attempt_pump, exchange_arm, exchange_client_gone
 from tulle._fast.flow.exchange cimport (
     exchange_new, exchange_refuse, exchange_run, exchange_server_drained, listener_find,
@@ -17,7 +18,7 @@ from tulle._fast.flow.head_edits cimport extra_add, response_edits
 from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
 from tulle._fast.flow.table cimport table_ref, table_unref
 from tulle._fast.flow.types cimport (
-    SEND_END, SEND_HEAD, X_BACKOFF, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED,
+    SEND_END, SEND_HEAD, X_ANSWER_FIELDS, X_BACKOFF, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED,
     X_TUNNEL, Exchange, Table,
 )
 from tulle._fast.http.date cimport DATE_LENGTH, http_date
@@ -361,6 +362,8 @@ cdef int server_send(Exchange *x, uint32_t flags, const char *data, size_t lengt
         edits.target = NULL
         edits.target_length = 0
         edits.extra_count = response_edits(x)
+        if unlikely(x.flags & X_ANSWER_FIELDS):
+            answer_fields(x, &edits.extra_count)
         add_connection_fields(server, x, x.response, &edits.extra_count)
         edits.extras = worker.extras
         if h1_head_bound(x.response, &edits, True) + 256 > worker.scratch_size:

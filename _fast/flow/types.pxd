@@ -37,6 +37,7 @@ cdef enum:
     EXTRAS_MAX = 320                   # fields that we add to one head
     HOST_TEXT = 120
     TRIED_HOSTS = 4
+    FIELD_TEXT = 2048                  # bytes of a value that is made for one head
 
 # -- tables -----------------------------------------------------------------------------------------------------------
 
@@ -206,6 +207,7 @@ cdef enum ExchangeFlags:
     X_LOCAL_REPLY = 131072
     X_CONNECT = 262144                 # the request is a CONNECT that the route allows
     X_UPGRADE = 524288                 # an upgrade was asked for and passed on
+    X_ANSWER_FIELDS = 1048576          # the answer gets fields of a policy, see `answer_fields`
 
 cdef struct Exchange:
     Worker *worker
@@ -354,3 +356,4 @@ cdef struct Worker:
     char *scratch                      # a head on its way out, SCRATCH bytes; grows
     size_t scratch_size
     Extra extras[320]                  # fields added to the head that is being written
+    char field_text[2][2048]           # values of such fields, FIELD_TEXT bytes each

@@ -12,7 +12,7 @@ once every worker has let go) and a `generation` that tells two owners of a slot
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    IMAGE_LAYOUT = 1                   # raised by one with every change of these structures
+    IMAGE_LAYOUT = 2                   # raised by one with every change of these structures
     MAX_ENDPOINT_ADDRESS = 112         # bytes of the largest sockaddr
     MAX_PREFIX_SEGMENTS = 64           # slashes in a prefix of a path
     MAX_HOST_LENGTH = 253              # RFC 1035 section 2.3.4, less what is not text
@@ -58,6 +58,7 @@ cdef enum ListenerFlags:
     LISTENER_REFUSE_SLASHES = 32
     LISTENER_REFUSE_ESCAPED_SLASH = 64     # %2F and %5C in a path: 400
     LISTENER_DECODE_ESCAPED_SLASH = 128
+    LISTENER_ANSWER_FIELDS = 256       # answers get fields of a policy of the listener's, see `answer_fields`
 
 cdef struct ListenerEntry:
     uint32_t id
@@ -75,6 +76,7 @@ cdef struct ListenerEntry:
     uint64_t head_timeout              # for a whole request head, from its first byte (or from accept)
     uint64_t idle_timeout              # between requests
     Text via                           # the pseudonym
+    Span rate_limits                   # RateRule
 
 cdef struct TableEntry:
     Text name
@@ -158,6 +160,8 @@ cdef enum RouteFlags:
     ROUTE_REWRITE_HOST = 4
     ROUTE_RETRY_UNSAFE = 8             # POST and PATCH may be retried
     ROUTE_TIMEOUT_TO_HEAD = 16         # request_timeout is the default one: it ends with the response head (streams)
+    ROUTE_POLICED = 65536              # there is something to ask before a request goes its way, see `policing`
+    ROUTE_ANSWER_FIELDS = 131072       # answers get fields of a policy of the route's, see `answer_fields`
 
 cdef enum PathEditKind:
     PATH_EDIT_NONE = 0
@@ -204,6 +208,7 @@ cdef struct RouteEntry:                # what every request reads comes first: t
     Text content_type
     Span retry_headers                 # PredicateEntry, of the response
     uint64_t retry_after_max           # longest Retry-After that is waited for; 0: it is not heeded
+    Span rate_limits                   # RateRule
 
 cdef enum FieldEditKind:
     FIELD_EDIT_REMOVE = 0

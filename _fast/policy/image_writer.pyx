@@ -12,6 +12,7 @@ from tulle._fast.policy.image_buffer cimport ImageBuffer, slot_mask
 from tulle._fast.policy.log_operator cimport *
 from tulle._fast.policy.predicate_writer cimport PredicateWriter
 from tulle._fast.policy.route_writer cimport RouteWriter
+from tulle._fast.policy.traffic_writer cimport write_rates
 from tulle._fast.policy.route_hash cimport hash_of_host, hash_of_path
 
 _PROTOCOLS = {"http": PROTOCOL_HTTP, "tcp": PROTOCOL_TCP, "auto": PROTOCOL_AUTO}
@@ -107,6 +108,9 @@ cdef class RoutesWriter:
             entry.head_timeout = listener.head_timeout
             entry.idle_timeout = listener.idle_timeout
             entry.via = self.out.text(listener.via)
+            entry.rate_limits = write_rates(self.out, listener.rate_limits, f"listener {entry.id}")
+            if any([row.always for row in listener.rate_limits]):
+                entry.flags |= LISTENER_ANSWER_FIELDS
             (<ListenerEntry *>(self.out.data + span.offset))[index] = entry
         return span
 

@@ -11,6 +11,7 @@ cdef class RouteWriter:
     # RouteEntry[] of the routes of all tables, whose `ids` are in that order
     cdef Span write(self, tables, list ids) except *
     cdef int write_route(self, route, uint32_t identity, uint32_t offset) except -1
+    cdef int fill_traffic(self, RouteEntry *entry, route) except -1
     cdef int fill_retry(self, RouteEntry *entry, retry) except -1
     cdef int fill_target(self, RouteEntry *entry, target) except -1
     cdef Span write_backends(self, tuple rows, uint32_t *total) except *

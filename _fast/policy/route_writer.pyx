@@ -9,6 +9,7 @@ from tulle._fast.http.message cimport (
     FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID,
 )
 from tulle._fast.policy.image cimport *
+from tulle._fast.policy.traffic_writer cimport write_rates
 
 # Without retries, for a connection that its host closes as it is used again
 DEFAULT_REPLAY_BYTES = 65536
@@ -78,7 +79,16 @@ cdef class RouteWriter:
             entry.content_type = self.out.text(route.response.content_type)
         entry.request_edits = self.write_edits(route.request_edits)
         entry.response_edits = self.write_edits(route.response_edits)
+        self.fill_traffic(&entry, route)
         (<RouteEntry *>(self.out.data + offset))[0] = entry
+        return 0
+
+    cdef int fill_traffic(self, RouteEntry *entry, route) except -1:
+        if route.rate_limits:
+            entry.flags |= ROUTE_POLICED
+            entry.rate_limits = write_rates(self.out, route.rate_limits, f"route {entry.id}")
+            if any([row.always for row in route.rate_limits]):
+                entry.flags |= ROUTE_ANSWER_FIELDS
         return 0
 
     cdef int fill_retry(self, RouteEntry *entry, retry) except -1:

@@ -93,6 +93,20 @@ def _requests(requests: dict[Labels, Requests]) -> Iterator[Metric]:
                 by_flag.add_metric([*labels, flag], count)
     yield by_class
     yield by_flag
+    yield _rate_limited(requests)
+
+
+def _rate_limited(requests: dict[Labels, Requests]) -> Metric:
+    limited: dict[str, int] = {}
+    for labels, own in requests.items():
+        if own.flags["RL"]:
+            limited[labels.route] = limited.get(labels.route, 0) + own.flags["RL"]
+    return _counter(
+        "tulle_rate_limited",
+        "Requests refused by a rate limit; without a route: by a listener's.",
+        "route",
+        limited,
+    )
 
 
 def _lanes(totals: dict[str, int]) -> Iterator[Metric]:
@@ -143,6 +157,10 @@ def _lanes(totals: dict[str, int]) -> Iterator[Metric]:
         "tulle_accept_overflow": (
             "Connections closed at once: max_connections of a listener.",
             "accept_overflow",
+        ),
+        "tulle_rate_limit_evictions": (
+            "Buckets of clients that were in use and made way for another client's.",
+            "rate_evictions",
         ),
         "tulle_access_log_lines": ("Lines handed to the access log.", "log_lines"),
         "tulle_access_log_dropped": (

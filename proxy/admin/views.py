@@ -51,6 +51,7 @@ class Views:
                 "upstream": totals.get("protocol_errors_upstream", 0),
             },
             "log": {"lines": totals.get("log_lines", 0), "dropped": totals.get("log_dropped", 0)},
+            "rate_limit_evictions": totals.get("rate_evictions", 0),
             "replays": totals.get("replays", 0),
             "requests": {"active": totals.get("requests_active", 0), **summary(by_labels.values())},
             "listeners": self._by("listener", by_labels, self.names.listeners.values()),

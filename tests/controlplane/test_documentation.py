@@ -9,7 +9,7 @@ import pytest
 import yaml
 from msgspec.structs import FieldInfo, fields
 
-from tulle.controlplane import model, model_clusters, model_routes
+from tulle.controlplane import model, model_clusters, model_routes, model_traffic
 from tulle.controlplane.load import Document, load_document
 from tulle.controlplane.log_format import JSON_KEYS, OPERATORS, OPERATORS_OF_HEADERS
 from tulle.controlplane.model_values import Section
@@ -22,7 +22,7 @@ TABLES = [
 ]
 SECTIONS: list[type[msgspec.Struct]] = [
     found
-    for module in (model, model_routes, model_clusters)
+    for module in (model, model_routes, model_traffic, model_clusters)
     for found in vars(module).values()
     if isinstance(found, type) and issubclass(found, Section) and found.__module__ == module.__name__
 ]

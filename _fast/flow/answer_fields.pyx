@@ -1,0 +1,8 @@
+"""See `answer_fields.pxd`."""
+from tulle._fast.flow.rate_limit cimport rate_fields
+
+
+cdef void answer_fields(Exchange *x, uint32_t *count) noexcept nogil:
+    if x.listener == NULL:
+        return
+    rate_fields(x, count)

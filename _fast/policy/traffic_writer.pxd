@@ -1,0 +1,6 @@
+"""The traffic policies of routes and listeners, from their rows. With the GIL, in the compiling process only."""
+from tulle._fast.policy.image cimport Span
+from tulle._fast.policy.image_buffer cimport ImageBuffer
+
+# RateRule[]; `owner` tells all owners apart, and is the same for one of the same name after a reload
+cdef Span write_rates(ImageBuffer out, tuple rows, str owner) except *

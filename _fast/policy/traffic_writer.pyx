@@ -1,0 +1,45 @@
+"""See `traffic_writer.pxd`."""
+import hashlib
+
+from libc.string cimport memset
+
+from tulle._fast.base.types cimport uint32_t
+from tulle._fast.policy.rate_limit cimport RATE_KEY_ALL, RATE_KEY_CLIENT, RATE_KEY_HEADER, RateRule
+
+_SECOND = 1_000_000_000
+_RATE_KEYS = {"all": RATE_KEY_ALL, "client_address": RATE_KEY_CLIENT, "header": RATE_KEY_HEADER}
+
+
+cdef Span write_rates(ImageBuffer out, tuple rows, str owner) except *:
+    cdef Span span
+    cdef RateRule rule
+    cdef Py_ssize_t index
+    if not rows:
+        return Span(0, 0)
+    memset(&rule, 0, sizeof(RateRule))
+    span.count = <uint32_t>len(rows)
+    span.offset = out.reserve(sizeof(RateRule), span.count)
+    for index, row in enumerate(rows):
+        rule.identity = identity(owner, row)
+        # Rounded up: never more than was allowed
+        rule.interval = -(-row.per // row.requests)
+        rule.tolerance = (row.burst - 1) * rule.interval
+        rule.key = _RATE_KEYS[row.key]
+        rule.always = row.always
+        rule.header = out.text(row.header)
+        rule.name = out.text(row.name)
+        rule.policy = out.text(policy_text(row))
+        (<RateRule *>(out.data + span.offset))[index] = rule
+    return span
+
+
+def identity(owner, row):
+    """A number of 64 bits for this rule of this owner: who asks the same after a reload finds the same buckets."""
+    text = f"{owner} {row.requests} {row.per} {row.burst} {row.key} {row.header}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def policy_text(row):
+    """An item of the RateLimit-Policy field (draft-ietf-httpapi-ratelimit-headers-11); its window is whole seconds."""
+    window = f";w={row.per // _SECOND}" if row.per % _SECOND == 0 else ""
+    return f'"{row.name}";q={row.requests}{window}'

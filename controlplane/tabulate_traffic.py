@@ -1,0 +1,30 @@
+"""Traffic policies of the model to rows of the routing table."""
+
+from collections.abc import Sequence
+
+from tulle.controlplane.model_traffic import RateLimit, RateLimitKey
+from tulle.controlplane.table import RateRow
+from tulle.controlplane.units import nanoseconds
+
+
+def rate_rows(limits: Sequence[RateLimit]) -> tuple[RateRow, ...]:
+    return tuple([_rate_row(limit) for limit in limits])
+
+
+def rate_name(limit: RateLimit) -> str:
+    """What RateLimit fields call it: `all:1s`, `client_address:1m`, `x-api-key:1h` when it has no name."""
+    key = limit.key.header.lower() if isinstance(limit.key, RateLimitKey) else limit.key
+    return limit.name or f"{key}:{limit.per}"
+
+
+def _rate_row(limit: RateLimit) -> RateRow:
+    header = limit.key.header.lower() if isinstance(limit.key, RateLimitKey) else ""
+    return RateRow(
+        name=rate_name(limit),
+        requests=limit.requests,
+        per=nanoseconds(limit.per),
+        burst=limit.burst or limit.requests,
+        key="header" if isinstance(limit.key, RateLimitKey) else limit.key,
+        header=header,
+        always=limit.report == "always",
+    )

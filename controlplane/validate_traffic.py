@@ -1,0 +1,44 @@
+"""The checks of traffic policies, of routes and of listeners."""
+
+from collections.abc import Sequence
+
+from tulle.controlplane.findings import Report
+from tulle.controlplane.model_traffic import RateLimit
+from tulle.controlplane.problems import Path
+from tulle.controlplane.tabulate_traffic import rate_name
+from tulle.controlplane.units import nanoseconds
+
+MOST_RATES = 8  # of a route or a listener
+SHORTEST_INTERVAL = 1_000  # ns between two requests
+LONGEST_REFILL = 30 * 86_400 * 1_000_000_000  # ns until an empty bucket is full
+
+
+def check_rates(limits: Sequence[RateLimit], path: Path, report: Report) -> None:
+    if len(limits) > MOST_RATES:
+        report.error("size", path, f"has {len(limits)} limits, more than {MOST_RATES}")
+    names: dict[str, int] = {}
+    for index, limit in enumerate(limits):
+        inner = (*path, index)
+        first = names.setdefault(rate_name(limit), index)
+        if first != index:
+            report.error(
+                "duplicate", inner, f"{path[-1]}[{first}] is called {rate_name(limit)!r} too",
+                "Give one of them another name, or take it out: the stricter one holds.",
+            )  # fmt: skip
+        _check_rate(limit, inner, report)
+
+
+def _check_rate(limit: RateLimit, path: Path, report: Report) -> None:
+    try:
+        per = nanoseconds(limit.per)
+    except ValueError as error:
+        report.error("duration", (*path, "per"), str(error))
+        return
+    if per == 0:
+        report.error("duration", (*path, "per"), "must be longer than 0s")
+    elif per < limit.requests * SHORTEST_INTERVAL:
+        report.error("rate", path, f"{limit.requests:,} requests in {limit.per} are more than 1 in 1us")
+    elif (limit.burst or limit.requests) * per > LONGEST_REFILL * limit.requests:
+        report.error(
+            "rate", path, "an empty bucket would take more than 30 days to fill", "Lower burst or per."
+        )
