@@ -56,9 +56,16 @@ class Children:
 
     def fork_worker(self, lane: int, descriptors: list[int], on_end: Callable[[int], None]) -> Child:
         """A new worker; the caller may close the descriptors at once."""
+        return self._fork(spawner.WORKER, lane, descriptors, on_end)
+
+    def fork_keeper(self, descriptors: list[int]) -> None:
+        """A process for `keeper`; it says who it is, and its end is for others to hear of."""
+        self._fork(spawner.KEEPER, -1, descriptors, lambda status: None)
+
+    def _fork(self, kind: int, lane: int, descriptors: list[int], on_end: Callable[[int], None]) -> Child:
         self.tickets += 1
         child = self.forked[self.tickets] = Child(on_end)
-        order = spawner.ORDER.pack(spawner.WORKER, self.tickets, lane)
+        order = spawner.ORDER.pack(kind, self.tickets, lane)
         with contextlib.suppress(
             OSError
         ):  # the spawner has just died, and its successor's end is this child's too
@@ -99,7 +106,7 @@ class Children:
                 child.pid = pid
         elif child := self.forked.pop(ticket, None):
             if kind == spawner.FAILED:
-                warn(f"a worker cannot be forked: {os.strerror(status)}")
+                warn(f"a child cannot be forked: {os.strerror(status)}")
             child.on_end(LOST if kind == spawner.FAILED else status)
 
     # -- children of our own ------------------------------------------------------------------------------

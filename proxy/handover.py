@@ -1,7 +1,10 @@
 """What one program leaves to the next when it is replaced in place: open descriptors, and words on them.
 
 The words are JSON in a memfd; the environment says which. What a field means is the same in all
-versions with the same FORMAT; a field may be added, none changed.
+versions with the same FORMAT, and so is what a keeper says and does; a field may be added, none changed.
+
+When the next program lays out shared memory in another way it is not left that, but a process that keeps it
+for the workers that use it, see `keepers`.
 """
 
 import json
@@ -9,16 +12,19 @@ import os
 import socket
 from typing import Any
 
+from tulle._fast.base import stats
 from tulle.proxy.configuration import Configuration
 from tulle.proxy.descriptors import content, memfd
 from tulle.proxy.failure import Failure
+from tulle.proxy.keepers import Keeper
 from tulle.proxy.listeners import Listeners, Place
 from tulle.proxy.reload import Reloader
 from tulle.proxy.shared import Shared
 from tulle.proxy.start import ENVIRONMENT
 from tulle.proxy.workers import State, Worker, Workers
 
-FORMAT = 1
+FORMAT = 2
+SHARED = ("shared", "wakes", "log")  # the fields that tell of shared memory
 Words = dict[str, Any]
 
 
@@ -27,6 +33,7 @@ def describe(reloader: Reloader, workers: Workers, began: float) -> Words:
     current = reloader.current
     return {
         "format": FORMAT,
+        "layout": stats.LAYOUT,
         "began": began,
         "shared": workers.stats.descriptor,
         "wakes": workers.shared.wakes,
@@ -42,6 +49,7 @@ def describe(reloader: Reloader, workers: Workers, began: float) -> Words:
         "version": reloader.version,
         "reloads": {"taken": reloader.taken, "refused": reloader.refused},
         "restarts": workers.restarts,
+        "keepers": [keeper.describe() for keeper in workers.keepers.all],
         "workers": [
             {
                 "lane": worker.lane,
@@ -50,6 +58,7 @@ def describe(reloader: Reloader, workers: Workers, began: float) -> Words:
                 "state": worker.state.value,
                 "installed": worker.installed,
                 "oldest": worker.oldest,
+                "keeper": -1 if worker.keeper is None else workers.keepers.all.index(worker.keeper),
             }
             for worker in workers.running
             if worker.pid
@@ -57,12 +66,22 @@ def describe(reloader: Reloader, workers: Workers, began: float) -> Words:
     }
 
 
+def keep_back(words: Words, keeper: Keeper) -> Words:
+    """The same for a program that cannot read our shared memory: in its place this keeper."""
+    own = len(words["keepers"])
+    workers = [
+        {**worker, "keeper": own if worker["keeper"] < 0 else worker["keeper"]} for worker in words["workers"]
+    ]
+    rest = {name: value for name, value in words.items() if name not in SHARED}
+    return {**rest, "keepers": [*words["keepers"], keeper.describe()], "workers": workers}
+
+
 def descriptors(words: Words) -> list[int]:
     """All that the words name."""
+    shared = [words["shared"], words["log"], *words["wakes"]] if "shared" in words else []
     return [
-        words["shared"],
-        words["log"],
-        *words["wakes"],
+        *shared,
+        *(keeper["control"] for keeper in words["keepers"]),
         *(descriptor for _, _, descriptor in words["listeners"]),
         *words["configuration"]["descriptors"],
         *(worker["control"] for worker in words["workers"]),
@@ -99,9 +118,14 @@ def receive() -> Words | None:
     return words
 
 
-def shared(words: Words) -> Shared:
-    """ValueError when it has another layout than this version of the program."""
-    return Shared(words["shared"], words["wakes"], words["log"])
+def shared(words: Words, workers: int) -> Shared:
+    """The memory that was left, or a new one for so many workers when that is of another layout."""
+    if "shared" not in words:
+        return Shared.create(workers)
+    try:
+        return Shared(words["shared"], words["wakes"], words["log"])
+    except ValueError as error:
+        raise Failure(f"{error}, and it was not so when that was asked; start anew") from None
 
 
 def configuration(words: Words, workers: int | None) -> Configuration:
@@ -123,9 +147,22 @@ def adopt(words: Words, listeners: Listeners, reloader: Reloader, workers: Worke
     reloader.version = words["version"]
     reloader.taken, reloader.refused = words["reloads"]["taken"], words["reloads"]["refused"]
     workers.restarts = words["restarts"]
+    keepers = [_keeper(found, number, "shared" in words) for number, found in enumerate(words["keepers"])]
+    for keeper in keepers:
+        workers.keepers.adopt(keeper)
     for found in words["workers"]:
-        worker = Worker(found["lane"], socket.socket(fileno=found["control"]))
+        its_keeper = keepers[found["keeper"]] if found["keeper"] >= 0 else None
+        worker = Worker(found["lane"], socket.socket(fileno=found["control"]), its_keeper)
         worker.state = State(found["state"])
         worker.installed = tuple(found["installed"])
         worker.oldest = tuple(found["oldest"])
         workers.adopt(worker, found["pid"])
+    for keeper in keepers:
+        if not any(worker.keeper is keeper for worker in workers.running):
+            workers.keepers.part(keeper)
+
+
+def _keeper(found: dict[str, Any], number: int, same_memory: bool) -> Keeper:
+    """In new memory every keeper needs a lane anew."""
+    lane = found["lane"] if same_memory else number
+    return Keeper(found["pid"], socket.socket(fileno=found["control"]), lane, found["without"])

@@ -12,11 +12,11 @@ from contextlib import suppress
 from tulle._fast.base import log_reader
 from tulle._fast.base.stats import Stats
 from tulle.proxy.messages import say, warn
+from tulle.proxy.sink import open_sink
 
 GATHER = 0.005  # seconds to let lines gather, so that a write takes many
 RETRY = 1.0  # seconds until a sink that failed is tried again
 LAST_LINES = 1.0  # seconds that the last lines may take when the proxy leaves
-STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
 class Logger:
@@ -100,7 +100,7 @@ class Logger:
             return 0
         try:
             if self.sink < 0:
-                self.sink = _open(self.path)
+                self.sink = open_sink(self.path)
             written = log_reader.drain(self.stats, self.sink)
         except BlockingIOError:
             writable = select.poll()
@@ -126,10 +126,3 @@ class Logger:
         if self.sink >= 0:
             os.close(self.sink)
             self.sink = -1
-
-
-def _open(path: str) -> int:
-    """The standard streams are what this process has; to open them by path fails when they are sockets."""
-    if path in STANDARD:
-        return os.dup(STANDARD[path])
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)

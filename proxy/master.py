@@ -68,7 +68,7 @@ async def _succeed(handle: Handle, options: Options) -> None:
     words = handover.receive()
     assert words is not None
     current = handover.configuration(words, options.workers)
-    master = Master(handle, options, current, handover.shared(words))
+    master = Master(handle, options, current, handover.shared(words, current.settings.workers))
     await master.run(lambda: master.succeed(words))
 
 
@@ -132,6 +132,7 @@ class Master:
         """Take over what a former program has left, then have workers of our own."""
         current = self.reloader.current
         handover.adopt(words, self.listeners, self.reloader, self.workers)
+        await self.workers.keepers.refresh()
         self.administration.began = words["began"]
         self.workers.configuration = current
         raise_open_files(current.settings)
@@ -184,7 +185,11 @@ class Master:
         """Have logger and admin server follow the configuration."""
         log = settings.access_log
         self.logger.use(None if log.format == "off" else log.path)
+        self._tell_keepers_of_log()
         self.administration.open(self.listeners, settings.admin_address)
+
+    def _tell_keepers_of_log(self) -> None:
+        self.workers.keepers.tell(f"log {self.logger.path}" if self.logger.path else "log")
 
     async def _apply(self, settings: Settings) -> None:
         """A reload has been taken by all workers."""
@@ -209,6 +214,7 @@ class Master:
                     task.add_done_callback(self.background.discard)
                 case signal.SIGUSR1:
                     self.logger.reopen()
+                    self._tell_keepers_of_log()
                 case signal.SIGTERM | signal.SIGINT if self.draining:
                     say("leaving at once")
                     await self._quit(leave)
@@ -255,18 +261,32 @@ class Master:
             return
         say("upgrading")
         async with self.reloader.turn:
-            words = handover.describe(self.reloader, self.workers, self.administration.began)
-            reasons = await upgrade.preflight(self.children, words, self.options)
-            if not reasons:
-                notify.reloading()
-                self.logger.stop()
-                words = handover.describe(self.reloader, self.workers, self.administration.began)
-                reasons = [upgrade.replace_program(words)]
-                self.logger.start()
+            verdict = await upgrade.preflight(self.children, self._words(), self.options)
+            reasons = verdict.reasons or await self._replace(verdict.other_layout)
         for reason in reasons:
             complain(reason)
         complain("upgrade refused; the program that runs goes on")
         notify.ready("upgrade refused")
+
+    async def _replace(self, other_layout: bool) -> list[str]:
+        """Become the new program; why that failed."""
+        keeper = None
+        try:
+            if other_layout:
+                keeper = await self.workers.keepers.begin(self.shared.descriptors)
+        except Failure as failure:
+            return list(failure.lines)
+        notify.reloading()
+        self.logger.stop()
+        words = self._words()
+        reason = upgrade.replace_program(handover.keep_back(words, keeper) if keeper else words)
+        self.logger.start()
+        if keeper:
+            keeper.control.close()
+        return [reason]
+
+    def _words(self) -> handover.Words:
+        return handover.describe(self.reloader, self.workers, self.administration.began)
 
     # -- leave --------------------------------------------------------------------------------------------
 
@@ -299,6 +319,7 @@ class Master:
 
     def _end(self) -> None:
         self.workers.kill()
+        self.workers.keepers.close()
         self.administration.close()
         self.listeners.keep([])
         if self.control:

@@ -1,7 +1,8 @@
 """Whether this program could take over from one that runs, which asks by `python -m tulle.proxy.preflight`.
 
 Standard input has the words of a handover and the source of the configuration; nothing is taken over.
-Standard output gets a reason a line, or nothing when all is well; the exit status is 0 or 1.
+Standard output gets a reason a line, or nothing when all is well. The exit status is 0 or 1; or OTHER_LAYOUT
+when it could, but lays out shared memory in another way and so needs its own.
 """
 
 import json
@@ -9,9 +10,10 @@ import os
 import sys
 from typing import Any
 
-from tulle._fast.base.stats import Stats
+from tulle._fast.base import stats
 from tulle.proxy import compile_task, handover
 from tulle.proxy.configuration import Settings
+from tulle.proxy.upgrade import OTHER_LAYOUT
 
 
 def main() -> int:
@@ -19,17 +21,15 @@ def main() -> int:
     reasons = find_reasons(asked["handover"], asked["source"], asked["workers"])
     for reason in reasons:
         print(reason)
-    return 1 if reasons else 0
+    if reasons:
+        return 1
+    return 0 if asked["handover"]["layout"] == stats.LAYOUT else OTHER_LAYOUT
 
 
 def find_reasons(words: handover.Words, source: dict[str, Any], workers: int | None) -> list[str]:
-    """Why it could not; empty when it could. The shared memory is inherited under its number in the words."""
+    """Why it could not; empty when it could."""
     if words["format"] != handover.FORMAT:
         return ["the new program hands over in another way; restart the proxy instead"]
-    try:
-        Stats(words["shared"])
-    except ValueError:
-        return ["the new program lays out shared memory in another way; restart the proxy instead"]
     try:
         Settings.read(words["configuration"]["settings"], workers)
     except (KeyError, TypeError) as error:

@@ -9,7 +9,7 @@ end.
 
 A worker gets as descriptors: shared memory, its control socket, the logger's eventfd, one eventfd a lane. A
 task is a short-lived child, niced, that runs `tulle.proxy.tasks`; its descriptors: an answer socket, a memfd
-that says what to do, then what that needs.
+that says what to do, then what that needs. A keeper, see `keeper`, gets what a worker gets.
 """
 
 import array
@@ -28,10 +28,10 @@ from tulle.proxy.descriptors import memfd
 ORDER = struct.Struct("=IIi")
 REPORT = struct.Struct("=IIii")
 
-WORKER, TASK = 1, 2
+WORKER, TASK, KEEPER = 1, 2, 3
 BEGAN, ENDED, FAILED = 1, 2, 3
 
-LARGEST_MESSAGE = 64
+LARGEST_MESSAGE = 8192  # has room for a path
 MOST_DESCRIPTORS = 253  # what the system passes at once (SCM_MAX_FD)
 TASK_NICENESS = 10
 LEFT_TO_MASTER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -133,6 +133,10 @@ class Spawner:
                 from tulle.proxy import worker
 
                 status = worker.run(lane, descriptors)
+            elif kind == KEEPER:
+                from tulle.proxy import keeper
+
+                status = keeper.run(descriptors)
             else:
                 from tulle.proxy import tasks
 
@@ -180,8 +184,8 @@ def close_all_but(descriptor: int) -> None:
 
 
 def preload() -> None:
-    """Import what every child needs, once, so that its pages are shared."""
-    from tulle.proxy import worker  # noqa: F401
+    """Import once what children need: its pages are shared, and no other version takes its place."""
+    from tulle.proxy import keeper, worker  # noqa: F401
 
 
 def receive(connection: socket.socket) -> tuple[bytes, list[int]]:

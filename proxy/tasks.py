@@ -56,4 +56,18 @@ def page(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, A
     return render.run(arguments, descriptors)
 
 
-TASKS: dict[str, Task] = {"compile": compile_config, "endpoints": compile_endpoints, "page": page}
+def seed_lane(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Figures of a former program, the second descriptor, to a lane of shared memory, the first."""
+    from tulle._fast.base import seed, stats
+
+    memory, figures = descriptors
+    seed.seed(stats.Stats(memory), arguments["lane"], json.loads(content(figures)))
+    return {}, []
+
+
+TASKS: dict[str, Task] = {
+    "compile": compile_config,
+    "endpoints": compile_endpoints,
+    "page": page,
+    "seed": seed_lane,
+}

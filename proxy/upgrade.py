@@ -2,13 +2,15 @@
 
 The old program asks the new one first, in a child, if it could; then it becomes the new one by execve.
 Sockets, shared memory and workers stay: the new program begins workers of its own, and when they are ready
-lets the old ones finish. A no of the child changes nothing.
+lets the old ones finish. A no of the child changes nothing. When the new program lays out shared memory in
+another way, a process of the old one stays with the old workers and their memory, see `keepers`.
 """
 
 import json
 import os
 import signal
 import sys
+from typing import NamedTuple
 
 from tulle.proxy import handover
 from tulle.proxy.children import Children
@@ -22,17 +24,24 @@ from tulle.proxy.waiting import Timeout
 # What would end the new program before it listens to signals waits until it does
 FATAL = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT}
 PREFLIGHT = "tulle.proxy.preflight"
+OTHER_LAYOUT = 3  # its exit status when it needs shared memory of its own
 PREFLIGHT_TIMEOUT = 60.0  # seconds
 
 
-async def preflight(children: Children, words: Words, options: Options) -> list[str]:
-    """Why the program that is installed now could not take over; empty when it could."""
+class Verdict(NamedTuple):
+    """Why the new program could not take over, a line each; and whether it needs shared memory of its own."""
+
+    reasons: list[str]
+    other_layout: bool = False
+
+
+async def preflight(children: Children, words: Words, options: Options) -> Verdict:
+    """Ask the program that is installed now if it could take over."""
     asked = {"handover": words, "source": options.source, "workers": options.workers}
     question = memfd("tulle-preflight", json.dumps(asked).encode())
     os.lseek(question, 0, os.SEEK_SET)
     said = memfd("tulle-preflight", b"")
     ended: Future[int] = Future()
-    os.set_inheritable(words["shared"], True)
     try:
         pid = os.posix_spawn(
             sys.executable,
@@ -46,17 +55,17 @@ async def preflight(children: Children, words: Words, options: Options) -> list[
                 status = await ended
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
-            return [f"the new program has not said within {PREFLIGHT_TIMEOUT:g} s that it could take over"]
+            return Verdict([f"the new program has not said within {PREFLIGHT_TIMEOUT:g} s that it could"])
         reasons = content(said).decode(errors="replace").splitlines()
     except OSError as error:
-        return [f"the new program cannot be run: {error.strerror}"]
+        return Verdict([f"the new program cannot be run: {error.strerror}"])
     finally:
-        os.set_inheritable(words["shared"], False)
         os.close(question)
         os.close(said)
-    if status != 0 and not reasons:
-        return ["the new program does not run; see what it wrote above"]
-    return reasons
+    code = os.waitstatus_to_exitcode(status)
+    if code not in (0, OTHER_LAYOUT) and not reasons:
+        return Verdict(["the new program does not run; see what it wrote above"])
+    return Verdict(reasons, code == OTHER_LAYOUT)
 
 
 def replace_program(words: Words) -> str:

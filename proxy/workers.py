@@ -12,6 +12,7 @@ from contextlib import suppress
 from tulle.proxy import spawner
 from tulle.proxy.children import Child, Children, how_it_ended
 from tulle.proxy.configuration import Configuration
+from tulle.proxy.keepers import Keeper, Keepers
 from tulle.proxy.loop import Future, Timer, current
 from tulle.proxy.messages import warn
 from tulle.proxy.protocol import LAYOUT, Control, ControlMessage
@@ -34,9 +35,10 @@ class State(enum.Enum):
 class Worker:
     """One worker process, as the master sees it."""
 
-    def __init__(self, lane: int, control: socket.socket) -> None:
+    def __init__(self, lane: int, control: socket.socket, keeper: Keeper | None = None) -> None:
         self.lane = lane
         self.control = control
+        self.keeper = keeper  # of the memory that its lane is in; None when that is ours
         self.child: Child | None = None
         self.state = State.STARTING
         self.began = time.monotonic()
@@ -124,6 +126,7 @@ class Workers:
         self.children = children
         self.shared = shared
         self.stats = shared.stats
+        self.keepers = Keepers(children, shared.stats)
         self.configuration: Configuration | None = None
         self.wanted = 0
         self.running: list[Worker] = []  # those that draw breath, draining ones too
@@ -201,7 +204,8 @@ class Workers:
 
     def adopt(self, worker: Worker, pid: int) -> None:
         """Take over a worker that another program has begun, whose parent we are or soon will be."""
-        self.stats.use_lane(worker.lane)
+        if worker.keeper is None:
+            self.stats.use_lane(worker.lane)
         self.running.append(worker)
         worker.child = self.children.adopt(pid, lambda status: self._ended(worker, status))
         current().add_reader(worker.control.fileno(), self._hear, worker)
@@ -231,19 +235,29 @@ class Workers:
         return True
 
     def _free_lane(self) -> int | None:
-        taken = {worker.lane for worker in self.running}
+        taken = {worker.lane for worker in self.running if worker.keeper is None} | self.keepers.lanes()
         return next((lane for lane in range(self.stats.lane_capacity) if lane not in taken), None)
 
     def _ended(self, worker: Worker, status: int) -> None:
         unexpected = worker.state is not State.DRAINING and not worker.outgoing
         worker.close()
         self.running.remove(worker)
-        self.stats.clear_lane(worker.lane)
-        self.shared.wake(other.lane for other in self.running)  # what it held is free for who waits
+        self._release(worker)
         if unexpected and self.wanted:
             self._replace(worker, status)
         self._changed()
         self.on_release()
+
+    def _release(self, worker: Worker) -> None:
+        """What it held is free for who waits."""
+        keeper = worker.keeper
+        if keeper is None:
+            self.stats.clear_lane(worker.lane)
+            self.shared.wake(other.lane for other in self.running if other.keeper is None)
+            return
+        keeper.tell(f"ended {worker.lane}")
+        if not any(other.keeper is keeper for other in self.running):
+            self.keepers.part(keeper)
 
     def _replace(self, worker: Worker, status: int) -> None:
         self.restarts += 1

@@ -1,7 +1,7 @@
 """See `figures.pxd`."""
 from cpython.array cimport array, clone
 
-from tulle._fast.base.histogram cimport HISTOGRAM_OCTAVES, HISTOGRAM_STEPS, Histogram
+from tulle._fast.base.histogram cimport HISTOGRAM_OCTAVES, HISTOGRAM_STEPS, Histogram, histogram_middle
 from tulle._fast.base.shared cimport (
     FLAG_COUNT, LIMIT_COUNT, RESPONSE_CLASSES, SERIES_SLOTS, ClusterLine, ClusterStats, EndpointHealth, EndpointStats,
     Lane, Series, lane_cluster, lane_endpoint, shared_cluster_lines, shared_lane,
@@ -36,11 +36,7 @@ cdef enum:
 
 
 cdef inline uint64_t fine_middle(uint64_t fine) noexcept nogil:
-    cdef uint64_t octave = fine // HISTOGRAM_STEPS
-    cdef uint64_t step = fine % HISTOGRAM_STEPS
-    if octave == 0:
-        return step * 32 + 16
-    return ((32 + step) << (octave + 4)) + (<uint64_t>1 << (octave + 3))
+    return histogram_middle(<uint32_t>(fine // HISTOGRAM_STEPS), <uint32_t>(fine % HISTOGRAM_STEPS))
 
 
 def middle(uint64_t fine) -> int:

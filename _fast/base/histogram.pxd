@@ -33,3 +33,9 @@ cdef inline uint32_t histogram_step(uint64_t nanoseconds, uint32_t octave) noexc
         return <uint32_t>(nanoseconds >> 5)
     nanoseconds >>= octave + 4
     return <uint32_t>(nanoseconds & 31) if nanoseconds < 64 else 31
+
+cdef inline uint64_t histogram_middle(uint32_t octave, uint32_t step) noexcept nogil:
+    """The middle of a bucket in nanoseconds."""
+    if octave == 0:
+        return <uint64_t>step * 32 + 16
+    return (<uint64_t>(32 + step) << (octave + 4)) + (<uint64_t>1 << (octave + 3))

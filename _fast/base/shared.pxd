@@ -245,4 +245,6 @@ cdef inline void series_expect(const Series *series) noexcept nogil:
     prefetch(<const char *>series + 192)
     prefetch(<const char *>series + 256)
 
+# Give a histogram the counters of an octave that it has none for yet; False when the arena is full
+cdef bint histogram_grow(SharedHeader *shared, Lane *lane, Histogram *histogram, uint32_t octave) noexcept nogil
 cdef void histogram_record(SharedHeader *shared, Lane *lane, Histogram *histogram, uint64_t nanoseconds) noexcept nogil

@@ -176,16 +176,20 @@ cdef Series *lane_series(
     return series
 
 
+cdef bint histogram_grow(SharedHeader *shared, Lane *lane, Histogram *histogram, uint32_t octave) noexcept nogil:
+    cdef uint64_t offset
+    if arena_take(shared, lane, HISTOGRAM_STEPS * 8, &offset) == NULL:
+        return False
+    atomic_store_release_u64(&lane.header.arena_used, offset + HISTOGRAM_STEPS * 8)
+    histogram.octaves[octave] = <uint32_t>(offset // 8)
+    return True
+
+
 cdef void histogram_record(SharedHeader *shared, Lane *lane, Histogram *histogram, uint64_t nanoseconds) noexcept nogil:
     cdef uint32_t octave = histogram_octave(nanoseconds)
     cdef uint64_t *steps
-    cdef uint64_t offset
-    if unlikely(histogram.octaves[octave] == 0):
-        if arena_take(shared, lane, HISTOGRAM_STEPS * 8, &offset) == NULL:
-            # Not counted at all: the total is to be that of the buckets
-            return
-        atomic_store_release_u64(&lane.header.arena_used, offset + HISTOGRAM_STEPS * 8)
-        histogram.octaves[octave] = <uint32_t>(offset // 8)
+    if unlikely(histogram.octaves[octave] == 0) and not histogram_grow(shared, lane, histogram, octave):
+        return                           # not counted at all: the total is to be that of the buckets
     steps = <uint64_t *>(<char *>lane + lane.arena + <uint64_t>histogram.octaves[octave] * 8)
     steps[histogram_step(nanoseconds, octave)] += 1
     histogram.count += 1

@@ -45,7 +45,7 @@ from tulle._fast.policy.image cimport ListenerEntry
 cdef enum:
     LINGER_TIME = 1000                 # milliseconds
     LINGER_BYTES = 1048576
-    FIRST_WORDS = 1000                 # milliseconds that a new connection has for its request when all are to end
+    LAST_REQUEST = 1000                # milliseconds that a connection which is to end has for a request on its way
     CHUNK_ROOM = 24
 
 
@@ -135,23 +135,39 @@ cdef bint server_has_input(Server *server) noexcept nogil:
     return server.conn.input != NULL or recv(server.conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0
 
 
-cdef void server_drain(Server *server) noexcept nogil:
+cdef bint server_is_quiet(Server *server) noexcept nogil:
+    """Whether the connection has been idle for so long that a request is hardly on its way now."""
     cdef Table *table
+    cdef const ListenerEntry *listener = listener_find(server.worker, server.listener_id, &table)
+    cdef uint64_t idle
+    if server.requests == 0 or listener == NULL:
+        return False                   # who has only just connected did so for a request
+    idle = server.worker.loop.now + listener.idle_timeout - server.conn.timer.deadline
+    return idle > <uint64_t>LAST_REQUEST * MILLISECOND and not server_has_input(server)
+
+
+cdef void server_await_last(Server *server) noexcept nogil:
+    """Serve one more request, if it comes soon; the answer to it says that it was the last."""
+    cdef Table *table
+    server.closing = 1
+    if not server.parsing:
+        timer_set(
+            &server.worker.loop.timers, &server.conn.timer,
+            server.worker.loop.now + <uint64_t>LAST_REQUEST * MILLISECOND,
+        )
+        watch_make_ready(&server.conn.watch)
+    if server.table == NULL and listener_find(server.worker, server.listener_id, &table) != NULL:
+        server.table = table_ref(table)
+
+
+cdef void server_drain(Server *server) noexcept nogil:
     server.closing = 1
     if server.exchange != NULL or server.lingering or server.table != NULL:
         return
-    if not server.parsing:
-        if server.requests > 0 and not server_has_input(server):
-            server_close(server, False)
-            return
-        # A request is here, or most likely on its way: who has only just connected did so for one
-        timer_set(
-            &server.worker.loop.timers, &server.conn.timer,
-            server.worker.loop.now + <uint64_t>FIRST_WORDS * MILLISECOND,
-        )
-        watch_make_ready(&server.conn.watch)
-    if listener_find(server.worker, server.listener_id, &table) != NULL:
-        server.table = table_ref(table)
+    if not server.parsing and server_is_quiet(server):
+        server_close(server, False)
+        return
+    server_await_last(server)
 
 
 cdef uint32_t server_local_address(Exchange *x, char *text) noexcept nogil:
@@ -517,7 +533,7 @@ cdef void server_finished(Exchange *x, bint keep, bint cut) noexcept nogil:
         # Whoever reads until the end must not take a cut for the end
         server_close(server, server.until_close)
         return
-    if unlikely(not keep or server.closing or worker.draining):
+    if unlikely(not keep):
         if server.conn.output == NULL and (
             server.conn.state & CONN_EOF
             or (
@@ -530,6 +546,12 @@ cdef void server_finished(Exchange *x, bint keep, bint cut) noexcept nogil:
             return
         server.closing = 1
         server_linger(server)
+        return
+    if unlikely(server.closing or worker.draining):
+        # The answer had begun, and did not say so: the client may have sent another request meanwhile
+        if server.conn.input != NULL:
+            conn_release_input(&server.conn)
+        server_await_last(server)
         return
     listener = listener_find(worker, server.listener_id, &table)
     if likely(listener != NULL):

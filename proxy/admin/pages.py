@@ -88,7 +88,11 @@ class Pages:
             ],
             "children": [
                 pid
-                for pid in (self.children.spawner_pid, *(worker.pid for worker in self.workers.running))
+                for pid in (
+                    self.children.spawner_pid,
+                    *(worker.pid for worker in self.workers.running),
+                    *(keeper.pid for keeper in self.workers.keepers.all),
+                )
                 if pid
             ],
             "histogram_buckets": settings.histogram_buckets,
@@ -134,6 +138,7 @@ class Pages:
 
     async def _task(self, page: str) -> tuple[dict[str, Any], list[int]]:
         async with self.turns:
+            await self.workers.keepers.refresh()
             current = self.reloader.current
             task = {"task": "page", "page": page, "context": self.context()}
             return await self.children.run_task(
@@ -161,7 +166,11 @@ class Pages:
 
     async def _memory(self, request: Request) -> Answer:
         named = {os.getpid(): "master", self.children.spawner_pid: "spawner"}
-        named |= {worker.pid: f"worker {worker.lane}" for worker in self.workers.running}
+        named |= {
+            worker.pid: f"worker {worker.lane}" if worker.keeper is None else f"former worker {worker.pid}"
+            for worker in self.workers.running
+        }
+        named |= {keeper.pid: f"keeper {keeper.lane}" for keeper in self.workers.keepers.all}
         found = {name: processes.parts(pid) for pid, name in named.items() if pid}
         total = sum(parts.get("Pss", 0) for parts in found.values())
         shown = {

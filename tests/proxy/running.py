@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +29,17 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 
 class Backend:
-    """Answers every request with its name; a request for /held waits until `release`."""
+    """Answers every request with its name, but
+
+    /held      waits until `go`
+    /events    is a stream without end, of what `emit` is given
+    /echo      becomes a tunnel, which sends back what it gets
+    """
 
     def __init__(self, name: str = "backend") -> None:
         self.held = 0
         self.go = threading.Event()
+        self.streams: list[SimpleQueue[bytes]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,10 +49,38 @@ class Backend:
                 if self.path == "/held":
                     outer.held += 1
                     assert outer.go.wait(PATIENCE)
+                if self.path == "/events":
+                    self.stream()
+                elif self.path == "/echo":
+                    self.echo()
+                else:
+                    self.answer()
+
+            def answer(self) -> None:
                 self.send_response(200)
                 self.send_header("content-length", str(len(name)))
                 self.end_headers()
                 self.wfile.write(name.encode())
+
+            def stream(self) -> None:
+                events: SimpleQueue[bytes] = SimpleQueue()
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                outer.streams.append(events)
+                while event := events.get():
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+                self.wfile.write(b"0\r\n\r\n")
+
+            def echo(self) -> None:
+                self.send_response(101)
+                self.send_header("connection", "upgrade")
+                self.send_header("upgrade", "echo")
+                self.end_headers()
+                while data := self.rfile.read1(65536):  # type: ignore[attr-defined]
+                    self.wfile.write(data)
+                self.close_connection = True
 
             def log_message(self, *words: Any) -> None:
                 pass
@@ -55,8 +90,14 @@ class Backend:
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
+    def emit(self, event: bytes) -> None:
+        """Send this to all who have asked for /events; nothing ends their streams."""
+        for events in self.streams:
+            events.put(event)
+
     def close(self) -> None:
         self.go.set()
+        self.emit(b"")
         self.server.shutdown()
         self.server.server_close()
 
@@ -84,7 +125,9 @@ class Proxy:
         *words: str,
         environment: dict[str, str] | None = None,
         before: Callable[[], None] | None = None,
+        directory: Path = ROOT,
     ) -> None:
+        """`directory` is where the program is found."""
         self.folder = folder
         self.file = folder / "tulle.json"
         self.runtime = folder / "run"
@@ -100,7 +143,7 @@ class Proxy:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
-                cwd=ROOT,
+                cwd=directory,
                 env={**os.environ, "XDG_RUNTIME_DIR": str(self.runtime), **(environment or {})},
                 start_new_session=True,
                 preexec_fn=before,

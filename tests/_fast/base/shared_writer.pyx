@@ -10,6 +10,7 @@ from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
 
 cdef extern from "<string.h>" nogil:
     void *memcpy(void *target, const void *source, size_t size) noexcept
+    void *memset(void *target, int byte, size_t size) noexcept
 
 
 def record(
@@ -120,3 +121,22 @@ def find_often(Stats stats, uint32_t lane, uint32_t series, uint32_t times) -> i
             total += lane_series(stats.shared, own, 1, which + 1, 1, 1).route
             which = which + 1 if which + 1 < series else 0
     return total
+
+
+def fill_structures(Stats stats, uint32_t lane) -> None:
+    """Something other than 0 in every word of the lane's header and of one cluster, endpoint and series."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    cdef uint64_t arena_used, series_count
+    cdef Series *series = lane_series(stats.shared, own, 1, 2, 3, 4)
+    cdef Histogram duration, upstream
+    histogram_record(stats.shared, own, &series.duration, 2_000_000)
+    histogram_record(stats.shared, own, &series.upstream, 1_000_000)
+    duration, upstream = series.duration, series.upstream
+    arena_used, series_count = own.header.arena_used, own.header.series_count
+    memset(&own.header, 1, sizeof(own.header))
+    own.header.arena_used, own.header.series_count = arena_used, series_count
+    memset(lane_cluster(own, 5), 1, sizeof(lane_cluster(own, 5)[0]))
+    memset(lane_endpoint(own, 6), 1, sizeof(lane_endpoint(own, 6)[0]))
+    memset(series, 1, sizeof(series[0]))
+    series.listener, series.route, series.cluster, series.cluster_generation = 1, 2, 3, 4
+    series.duration, series.upstream = duration, upstream

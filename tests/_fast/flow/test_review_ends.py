@@ -12,7 +12,7 @@ import pytest
 
 from tests._fast.flow.conftest import Laboratory
 from tests._fast.flow.lab import Lab
-from tests._fast.flow.peers import request, response
+from tests._fast.flow.peers import Peer, request, response
 from tests._fast.flow.sidecar import until
 from tests._fast.flow.test_tunnels import open_tunnel
 
@@ -76,6 +76,51 @@ def test_a_request_that_has_arrived_is_served_by_a_drain(laboratory: Laboratory)
         got = client.read_response()
         assert got.body == b"served"
         assert got.one(b"connection") == b"close"
+        client.expect_end()
+
+
+def answer(lab: Lab, client: Peer, body: bytes) -> Peer:
+    """Have the client ask, and answer on a new connection, which is this one."""
+    client.send(request())
+    upstream = lab.accept()
+    upstream.read_request()
+    upstream.send(response(body))
+    return upstream
+
+
+def test_who_has_just_asked_may_ask_again_in_a_drain(tmp_path: Path) -> None:
+    """The next request may be on its way already; the answer to it says that it was the last."""
+    with closing(Lab(tmp_path)) as lab:
+        client = lab.client()
+        idle = answer(lab, client, b"first")
+        client.read_response()
+        lab.sidecar.terminate()
+        idle.expect_end()  # the worker has begun to drain
+        answer(lab, client, b"last")
+        got = client.read_response()
+        assert (got.body, got.one(b"connection")) == (b"last", b"close")
+        client.expect_end()
+
+
+def test_an_answer_that_has_begun_leaves_room_for_another(tmp_path: Path) -> None:
+    """Its head could not say that the connection would end."""
+    with closing(Lab(tmp_path)) as lab:
+        client = lab.client()
+        client.send(request())
+        upstream = lab.accept()
+        upstream.read_request()
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        assert client.read_until(b"\r\n\r\na").startswith(b"HTTP/1.1 200")
+        other = lab.client()
+        idle = answer(lab, other, b"other")
+        other.read_response()
+        lab.sidecar.terminate()
+        idle.expect_end()  # the worker has begun to drain
+        upstream.send(b"b")
+        assert client.read(1) == b"b"
+        answer(lab, client, b"last")
+        got = client.read_response()
+        assert (got.body, got.one(b"connection")) == (b"last", b"close")
         client.expect_end()
 
 

@@ -1,0 +1,5 @@
+from typing import Any
+
+from tulle._fast.base.stats import Stats
+
+def seed(stats: Stats, lane: int, exported: dict[str, Any]) -> None: ...
