@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from tulle.controlplane.model_circuit_breaker import CircuitBreaker
 from tulle.controlplane.model_values import (
     Address,
     Count,
@@ -19,15 +20,6 @@ class Endpoint(Section, frozen=True):
     address: Address
     weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     zone: Annotated[str, Meta(max_length=63)] = ""
-
-
-class CircuitBreaker(Section, frozen=True):
-    """Limits over all workers together; null is without limit."""
-
-    max_connections: Count | None = 1024
-    max_pending_requests: Count | None = 1024
-    max_requests: Count | None = 1024
-    max_retries: Count | None = 3
 
 
 class ConnectionPool(Section, frozen=True):

@@ -144,6 +144,11 @@ class EndpointRow(_Row, frozen=True):
     zone: str
 
 
+class RetryBudgetRow(_Row, frozen=True):
+    percent: int  # of the requests under way
+    least: int  # retries a second that are always allowed
+
+
 class ClusterRow(_Row, frozen=True):
     name: str
     endpoints: tuple[EndpointRow, ...]
@@ -159,6 +164,7 @@ class ClusterRow(_Row, frozen=True):
     pool_max_requests: int
     pool_max_age: int
     max_response_head: int
+    retry_budget: RetryBudgetRow | None = None
 
 
 class LogItemRow(_Row, frozen=True):

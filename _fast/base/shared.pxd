@@ -86,11 +86,13 @@ cdef struct ClusterLine:               # one cache line per cluster and lane
     uint32_t generation                # of the cluster that the line counts for
     uint32_t reserved[9]
 
-cdef struct ClusterState:              # what all workers know together; two cache lines
+cdef struct ClusterState:              # what all workers know together
     uint32_t generation                # of the cluster that it is about
     uint32_t epoch                     # rises when an endpoint's availability changes: workers look again
     uint32_t ejected                   # endpoints ejected now
     uint32_t reserved[29]
+    uint64_t retry_bucket              # arrival time of the token bucket of the retries that are always allowed
+    uint64_t reserved_words[7]
 
 cdef struct EndpointHealth:            # one cache line
     uint32_t generation                # of the endpoint that it is about

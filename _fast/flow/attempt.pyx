@@ -20,7 +20,7 @@ from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_NONE, ATTEMPT_RUNNING, ATTEMPT_WAITING, BODY_END, BODY_ERROR, BODY_MORE, SEND_END,
     SEND_HEAD, TRIED_HOSTS, X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HOLDS_RETRY, X_KEEP_ALIVE, X_REPLAYING,
     X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE,
-    X_TUNNEL_UP_DONE, Host,
+    X_TUNNEL_UP_DONE, Cluster, Host,
 )
 from tulle._fast.flow.upstream cimport host_begin, host_ref
 from tulle._fast.http.date_parse cimport retry_after_seconds
@@ -31,10 +31,11 @@ from tulle._fast.net.splice cimport (
     splice_move,
 )
 from tulle._fast.policy.image cimport ROUTE_RETRY_UNSAFE, ROUTE_TIMEOUT_TO_HEAD, RouteEntry
-from tulle._fast.policy.limits cimport limit_acquire
+from tulle._fast.policy.limits cimport limit_acquire, limit_release
 from tulle._fast.policy.retry cimport (
     RETRY_NEVER, retry_method_repeats, retry_pause, retry_pause_after, retry_wants_answer, retry_wants_failure,
 )
+from tulle._fast.policy.retry_budget cimport retry_budget_acquire
 
 cdef enum:
     SECOND = 1000000000
@@ -342,8 +343,25 @@ cdef bint retry_in_time(Exchange *x, const Message *answer) noexcept nogil:
     return x.request_deadline == 0 or x.backoff_until < x.request_deadline
 
 
+cdef bint retry_place_take(Exchange *x) noexcept nogil:
+    """By the limit: one place for all further tries. By the budget: each try anew, for it is a rate too."""
+    cdef Cluster *cluster = x.cluster
+    cdef uint32_t lane = x.worker.lane_index
+    if not cluster.config.retry_budget.enabled:
+        return x.flags & X_HOLDS_RETRY or limit_acquire(
+            x.worker.shared, cluster.lines, lane, LIMIT_RETRIES, cluster.config.max_retries
+        )
+    if x.flags & X_HOLDS_RETRY:
+        x.flags &= ~<uint32_t>X_HOLDS_RETRY
+        limit_release(cluster.lines, lane, LIMIT_RETRIES)
+    return retry_budget_acquire(
+        x.worker.shared, cluster.lines, lane, &cluster.state.retry_bucket, &cluster.config.retry_budget,
+        x.worker.loop.now,
+    )
+
+
 cdef bint retry_allowed(Exchange *x, const Message *answer) noexcept nogil:
-    """Takes a place among the retries; marks the exchange when attempts or places are used up."""
+    """Takes a place among the retries; marks the exchange when attempts (URX) or places (UO) are used up."""
     cdef const RouteEntry *route = x.route
     if x.attempts > route.retry_attempts:
         if route.retry_attempts > 0:
@@ -353,16 +371,13 @@ cdef bint retry_allowed(Exchange *x, const Message *answer) noexcept nogil:
     if not retry_in_time(x, answer):
         x.cluster.stats.retries_limited += 1
         return False
-    if x.flags & X_HOLDS_RETRY:
+    if retry_place_take(x):
+        x.flags |= X_HOLDS_RETRY
         return True
-    if not limit_acquire(
-        x.worker.shared, x.cluster.lines, x.worker.lane_index, LIMIT_RETRIES, x.cluster.config.max_retries
-    ):
-        x.cluster.stats.overflow[<int>LIMIT_RETRIES] += 1
-        x.cluster.stats.retries_limited += 1
-        return False
-    x.flags |= X_HOLDS_RETRY
-    return True
+    x.response_flags |= <uint32_t>1 << FLAG_UO
+    x.cluster.stats.overflow[<int>LIMIT_RETRIES] += 1
+    x.cluster.stats.retries_limited += 1
+    return False
 
 
 cdef void attempt_retry(Exchange *x) noexcept nogil:

@@ -3,10 +3,20 @@ from libc.string cimport memset
 
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.policy.image cimport *
+from tulle._fast.policy.retry_budget cimport RetryBudget
 
 _BALANCERS = {
     "round_robin": BALANCER_ROUND_ROBIN, "least_request": BALANCER_LEAST_REQUEST, "random": BALANCER_RANDOM,
 }
+
+
+cdef int fill_retry_budget(RetryBudget *budget, row) except -1:
+    memset(budget, 0, sizeof(RetryBudget))
+    if row is not None:
+        budget.enabled = 1
+        budget.percent = row.percent
+        budget.least = row.least
+    return 0
 
 
 cdef Span write_clusters(ImageBuffer out, rows, list slots) except *:
@@ -31,5 +41,6 @@ cdef Span write_clusters(ImageBuffer out, rows, list slots) except *:
         entry.pool_max_age = cluster.pool_max_age
         entry.pool_max_requests = cluster.pool_max_requests
         entry.max_response_head = cluster.max_response_head
+        fill_retry_budget(&entry.retry_budget, cluster.retry_budget)
         (<ClusterEntry *>(out.data + span.offset))[index] = entry
     return span

@@ -10,6 +10,7 @@ Written by `image_writer`, checked once by `image_open`, then trusted: readers d
 once every worker has let go) and a `generation` that tells two owners of a slot apart.
 """
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from tulle._fast.policy.retry_budget cimport RetryBudget
 
 cdef enum:
     IMAGE_LAYOUT = 2                   # raised by one with every change of these structures
@@ -246,6 +247,7 @@ cdef struct ClusterEntry:
     uint64_t pool_max_age              # of a connection, before jitter; 0: no limit
     uint32_t pool_max_requests         # per connection; 0: no limit
     uint32_t max_response_head         # bytes
+    RetryBudget retry_budget
 
 # -- the endpoints segment ------------------------------------------------------------------------------------------
 

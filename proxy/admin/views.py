@@ -90,6 +90,7 @@ class Views:
                     "max_pending_requests": row.max_pending,
                     "max_requests": row.max_requests,
                     "max_retries": row.max_retries,
+                    "retry_budget": readable(row.retry_budget),
                 },
                 **counted.get(row.name, {}),
                 "endpoints": endpoints.get(row.name, {}),

@@ -1,6 +1,7 @@
 """docs/configuration.md tells every option with its default, and nothing that is not there."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,28 @@ import pytest
 import yaml
 from msgspec.structs import FieldInfo, fields
 
-from tulle.controlplane import model, model_clusters, model_routes, model_traffic
+from tulle.controlplane import model
 from tulle.controlplane.load import Document, load_document
 from tulle.controlplane.log_format import JSON_KEYS, OPERATORS, OPERATORS_OF_HEADERS
+from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.model_values import Section
 
-PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "configuration.md").read_text()
 # the rows of each table: option to default
 TABLES = [
     dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", table, re.MULTILINE))
     for table in re.findall(r"^\| key \| default \| meaning \|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
 ]
+MODULES = sorted(f"tulle.controlplane.{file.stem}" for file in (ROOT / "controlplane").glob("model*.py"))
 SECTIONS: list[type[msgspec.Struct]] = [
     found
-    for module in (model, model_routes, model_traffic, model_clusters)
+    for module in map(import_module, MODULES)
     for found in vars(module).values()
-    if isinstance(found, type) and issubclass(found, Section) and found.__module__ == module.__name__
+    if isinstance(found, type)
+    and issubclass(found, Section)
+    and found.__module__ == module.__name__
+    and found is not Section
 ]
 # what is better told than shown
 TOLD = {"see there", "see below", "empty", "`prefix: /`"}
@@ -98,7 +105,7 @@ def _around(data: dict[str, Any]) -> dict[str, Any]:
             listener[key] = value
         elif key in model.Config.__struct_fields__:
             config[key] = value
-        elif key in model.Cluster.__struct_fields__:
+        elif key in Cluster.__struct_fields__:
             cluster[key] = value
         else:
             route[key] = value

@@ -30,6 +30,8 @@ LISTENER = ("listeners", 0)
 CLUSTER = ("clusters", "v1")
 DELETE = object()
 MANY_EDITS = {"add": {f"x-{number}": "" for number in range(257)}}
+NO_BUDGET = {"retry_budget": {"percent": 0, "min_per_second": 0}}
+BOTH_LIMITS = {"retry_budget": {}, "max_retries": 5}
 LONG_EDITS = {"set": {f"x-{number}": "v" * 8000 for number in range(9)}}
 R, M = "routes.main[0]", "routes.main[0].matches[0]"
 
@@ -101,6 +103,7 @@ ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     ((*LISTENER, "address"), "127.0.0.1:99999", "listeners[0].address", "65535"),
     ((*LISTENER, "address"), "127.0.0.300:80", "listeners[0].address", "IPv4"),
     (("listeners", 1), BASE["listeners"][0] | {"address": "[::1]:1"}, "listeners[1].name", "is called"),
+    ((*CLUSTER, "circuit_breaker"), NO_BUDGET, "clusters.v1.circuit_breaker.retry_budget", "no retry at all"),
     (("listeners", 1), BASE["listeners"][0] | {"name": "x"}, "listeners[1].address", "listens on"),
     ((*LISTENER, "max_request_head"), "100B", "listeners[0].max_request_head", "out of range"),
     ((*LISTENER, "max_request_head"), "1KB", "listeners[0].max_request_head", "64KiB"),
@@ -207,6 +210,11 @@ WARNINGS = [
     (("routes", "other"), [], "unused", "routes.other"),
     (("clusters", "v2"), BASE["clusters"]["v1"], "unused", "clusters.v2"),
     ((*CLUSTER, "endpoints"), [], "no-endpoints", "clusters.v1"),
+    ((*ROUTE, "retries"), {"statuses": [503]}, "retry-unused", f"{R}.retries.statuses"),
+    ((*ROUTE, "retries"), {"headers": {"a": {"present": True}}}, "retry-unused", f"{R}.retries.headers"),
+    ((*ROUTE, "retries"), {"on": ["retriable-status-codes"]}, "retry-unused", f"{R}.retries.on"),
+    ((*ROUTE, "retries"), {"attempts": 0}, "retry-unused", f"{R}.retries.attempts"),
+    ((*CLUSTER, "circuit_breaker"), BOTH_LIMITS, "limit-unused", "clusters.v1.circuit_breaker.max_retries"),
 ]
 
 

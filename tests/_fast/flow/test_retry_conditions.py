@@ -148,3 +148,60 @@ def test_no_time_for_another_try(laboratory: Laboratory) -> None:
     client.send(request())
     answer_next(lab, UNAVAILABLE)
     assert client.read_response().body == b"no"
+
+
+# -- the budget ---------------------------------------------------------------------------------------
+
+
+def budgeted(laboratory: Laboratory, percent: int, least: int) -> Lab:
+    return laboratory(
+        route={"retries": {"on": ["503"], "attempts": 3, "backoff": SOON}},
+        cluster={
+            "circuit_breaker": {
+                "retry_budget": {"percent": percent, "min_per_second": least},
+                "max_retries": 1,
+            }
+        },
+    )
+
+
+def test_retries_are_a_share_of_the_requests(laboratory: Laboratory) -> None:
+    """Of four requests under way two may be tried again, though max_retries is 1."""
+    lab = budgeted(laboratory, 50, 0)
+    clients, upstreams = [lab.client() for _ in range(4)], []
+    for client in clients:
+        client.send(request())
+        upstreams.append(lab.accept())
+        upstreams[-1].read_request()
+    for upstream in upstreams[:2]:
+        upstream.send(UNAVAILABLE)
+    again = [lab.accept(), lab.accept()]
+    for upstream in again:
+        upstream.read_request()
+    refused = lab.sidecar.cluster("overflow_retries")
+    upstreams[2].send(UNAVAILABLE)
+    assert clients[2].read_response().body == b"no"
+    until(lambda: lab.sidecar.cluster("overflow_retries") == refused + 1, "the refusal is counted")
+    until(lambda: lab.sidecar.flags().get("UO"), "the refusal is flagged")
+    for upstream in (*again, upstreams[3]):
+        upstream.send(response(b"ok"))
+    for client in (*clients[:2], clients[3]):
+        assert client.read_response().body == b"ok"
+
+
+def test_a_few_a_second_in_any_case(laboratory: Laboratory) -> None:
+    """One a second, however little else there is: of requests one after the other that all fail."""
+    lab = budgeted(laboratory, 0, 1)
+    begun = time.monotonic()
+    retries = 0
+    for _ in range(6):
+        client = lab.client()
+        client.send(request())
+        answer_next(lab, response(b"no", b"Connection: close", status=b"503 No"))
+        until(lambda client=client: lab.backend.waiting() or not client.silent(), "one or the other")
+        if lab.backend.waiting():
+            retries += 1
+            answer_next(lab, response(b"ok", b"Connection: close"))
+        assert client.read_response().body in (b"ok", b"no")
+    assert 1 <= retries <= 1 + (time.monotonic() - begun)
+    assert retries < 6

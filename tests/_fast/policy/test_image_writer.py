@@ -20,6 +20,7 @@ from tulle.controlplane.table import (
     PathEditRow,
     PredicateRow,
     ResponseRow,
+    RetryBudgetRow,
     RetryRow,
     RouteRow,
     RoutingTable,
@@ -70,7 +71,7 @@ TABLE = RoutingTable(
     ),
     tables=(TableRow("one", (FORWARD, REDIRECT)), TableRow("two", (RESPONSE,))),
     clusters=(
-        ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20),
+        ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, RetryBudgetRow(21, 22)),
         ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1),
     ),
     log_format="text",
@@ -138,7 +139,9 @@ def test_clusters() -> None:
         "pending_timeout": 12, "max_connections": 13, "max_pending": 14, "max_requests": 15,
         "max_retries": 16, "pool_idle_timeout": 17, "pool_max_requests": 18, "pool_max_age": 19,
         "max_response_head": 20,
+        "retry_budget": {"enabled": 1, "percent": 21, "least": 22, "reserved": 0},
     }  # fmt: skip
+    assert second["retry_budget"]["enabled"] == 0
     assert (second["slot"], second["generation"], second["balancer"]) == (7, 8, 2)
 
 
