@@ -23,8 +23,8 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3")
 WIDTH = 760
 LEFT = 80
 RIGHT = 110
-LETTER = 6.2
-"""The usual width of a letter, for names that need more than `LEFT`."""
+LETTER = 6.8
+"""What a letter takes at most on average, for names that need more than `LEFT`."""
 BAR = 16
 GAP = 4
 TITLE = 30
@@ -57,7 +57,7 @@ def _group(outcome: Outcome, top: int) -> tuple[list[str], int]:
     values = {peer: figures[figure.key] for peer, figures in combined(outcome).items()}
     known = [value for value in values.values() if math.isfinite(value) and value > 0]
     longest = max(known, default=1.0)
-    left = max(LEFT, MARGIN + LETTER * max(map(len, values)))
+    left = max(LEFT, MARGIN + 8 + LETTER * max(map(len, values)))
     title = f"{outcome.scenario.name}: {figure.title}, {figure.unit}".strip(", ")
     parts = [
         _text(MARGIN, top + 12, title, weight="bold"),

@@ -6,7 +6,7 @@ only when asked.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 CONNECTION_LIMIT = 1024
 """Connections that a proxy may have open to one upstream."""
@@ -17,6 +17,13 @@ UNLIMITED = 1_000_000
 """For a proxy that has no other word for it."""
 
 Balancer = Literal["round_robin", "least_request", "random", "peak_ewma"]
+
+
+class RateLimit(NamedTuple):
+    """A token bucket that all workers share: requests a second, and how many at once after a pause."""
+
+    requests: int
+    burst: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class Policy:
     """Retries are at most a fifth of the requests; without it they are not limited."""
     breaker: bool = False
     """Requests are refused at once while too many are under way, or too many have failed."""
+    rate_limit: RateLimit | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Demand:
     yaml: bool = False
     """The configuration as YAML where the proxy reads several formats."""
     policy: Policy = Policy()
+    workers: int = 1
 
     def cluster_of(self, route: int) -> str:
         return cluster_name(route % self.clusters)

@@ -39,7 +39,7 @@ class Envoy(Peer):
         return [
             self._binary(),
             *("-c", f"{folder}/envoy.json"),
-            *("--concurrency", "1"),
+            *("--concurrency", str(demand.workers)),
             *("--log-level", "error"),
             "--disable-hot-restart",
         ]
@@ -129,6 +129,26 @@ def _routes(demand: Demand) -> dict[str, Any]:
     }
 
 
+def _rate_limit(policy: Policy) -> list[dict[str, Any]]:
+    """Tokens are added in the smallest steps that it takes."""
+    if policy.rate_limit is None:
+        return []
+    fills = 20
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    limiter = {
+        "@type": f"{API}.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "bench",
+        "token_bucket": {
+            "max_tokens": policy.rate_limit.burst,
+            "tokens_per_fill": policy.rate_limit.requests // fills,
+            "fill_interval": f"{1 / fills:g}s",
+        },
+        "filter_enabled": always,
+        "filter_enforced": always,
+    }
+    return [{"name": "limit", "typed_config": limiter}]
+
+
 def _bootstrap(demand: Demand, folder: Path) -> dict[str, Any]:
     manager: dict[str, Any] = {
         "@type": f"{API}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -136,10 +156,11 @@ def _bootstrap(demand: Demand, folder: Path) -> dict[str, Any]:
         "use_remote_address": True,
         "rds": {"route_config_name": "main", "config_source": _watched(folder / "routes.json")},
         "http_filters": [
+            *_rate_limit(demand.policy),
             {
                 "name": "router",
                 "typed_config": {"@type": f"{API}.extensions.filters.http.router.v3.Router"},
-            }
+            },
         ],
     }
     if demand.access_log:

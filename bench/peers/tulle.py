@@ -43,7 +43,7 @@ class Tulle(Peer):
     def command(self, demand: Demand, folder: Path) -> list[str]:
         config = folder / ("tulle.yaml" if demand.yaml else "tulle.json")
         return python_module(
-            "tulle", "proxy", "-c", config, "--workers", 1, "--pid-file", folder / "tulle.pid"
+            "tulle", "proxy", "-c", config, "--workers", demand.workers, "--pid-file", folder / "tulle.pid"
         )
 
     def refuses(self, demand: Demand, folder: Path) -> str | None:
@@ -96,6 +96,8 @@ def _route_policy(policy: Policy) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if policy.timeout or policy.try_timeout:
         said["timeouts"] = {"request": f"{policy.timeout:g}s", "per_try": f"{policy.try_timeout:g}s"}
+    if policy.rate_limit:
+        said["rate_limits"] = [policy.rate_limit._asdict()]
     if policy.retries:
         said["retries"] = {"attempts": policy.retries, "on": ["5xx", "reset", "connect-failure"]}
         if policy.retry_budget:

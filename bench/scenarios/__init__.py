@@ -3,13 +3,15 @@
 from bench.scenarios.balancing import BALANCING
 from bench.scenarios.base import Entry, Sample, Scenario, Stage
 from bench.scenarios.idle import IDLE
+from bench.scenarios.limit import LIMITED
 from bench.scenarios.reload import RELOADS_UNDER_LOAD
 from bench.scenarios.start import START
 from bench.scenarios.storm import STORMS
 from bench.scenarios.traffic import TRAFFIC
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (*TRAFFIC, IDLE, START, *RELOADS_UNDER_LOAD, BALANCING, *STORMS)
+    scenario.name: scenario
+    for scenario in (*TRAFFIC, IDLE, START, *RELOADS_UNDER_LOAD, BALANCING, *STORMS, LIMITED)
 }
 
 __all__ = ["SCENARIOS", "Entry", "Sample", "Scenario", "Stage"]

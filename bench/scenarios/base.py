@@ -62,6 +62,8 @@ class Scenario:
     yaml: bool = False
     close_rate: int = 0
     """Connections that the backend closes at random, a second."""
+    workers: int = 1
+    """That each proxy runs, for what they have to do together; a proxy with one is easier to compare."""
     fresh: bool = False
     """The peer is started anew for each round."""
     both_cpus: bool = False
@@ -99,6 +101,7 @@ class Scenario:
             port=port,
             endpoints=endpoints,
             policy=policy,
+            workers=self.workers,
             routes=self.routes,
             clusters=self.clusters,
             access_log=self.access_log,

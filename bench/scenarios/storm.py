@@ -67,12 +67,15 @@ def goodput(stamps: Sequence[Stamp], begin: float, slices: int) -> list[float]:
     return [count / SLICE for count in counted]
 
 
-def back_after(later: Sequence[float], before: float) -> float:
+def back_after(later: Sequence[float], before: float, possible: float) -> float:
     """Seconds until the goodput was back, to the end of its first slice; infinite if it never was.
 
+    Not a number if there was nothing to come back to: less than half of what is `possible`.
     `later` is what it was in each slice since the recovery. It was back in the slice in which it reached
     `BACK_SHARE` of what it was before, if it stayed there on average over `STEADY_SLICES`.
     """
+    if before < possible / 2:
+        return float("nan")
     wanted = before * BACK_SHARE
     for place in range(len(later) - STEADY_SLICES + 1):
         if later[place] >= wanted and sum(later[place : place + STEADY_SLICES]) >= wanted * STEADY_SLICES:
@@ -125,7 +128,7 @@ def measure_storm(stage: Stage, *, calm_rate: float) -> Sample:
     later = goodput(stamps, recovered, round((AFTER - SLICE) / SLICE))
     during = goodput(stamps, dropped, round(DURING / SLICE))
     return {
-        "back_seconds": back_after(later, before),
+        "back_seconds": back_after(later, before, min(calm_rate, CAPACITY)),
         "goodput_before": before,
         "goodput_during": sum(during) / len(during),
         "goodput_after": sum(later[-round(SETTLED / SLICE) :]) * SLICE / SETTLED,
