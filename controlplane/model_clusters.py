@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from tulle.controlplane.model_balancing import PeakEwma
 from tulle.controlplane.model_circuit_breaker import CircuitBreaker
 from tulle.controlplane.model_values import (
     Address,
@@ -34,10 +35,12 @@ class Cluster(Section, frozen=True):
     """Servers that are all alike, and how requests are spread over them."""
 
     endpoints: list[Endpoint] = []
-    load_balancer: Literal["round_robin", "least_request", "random"] = "round_robin"
+    load_balancer: Literal["round_robin", "least_request", "random", "peak_ewma"] = "round_robin"
     choices: Annotated[int, Meta(ge=2, le=64)] = 2
     connect_timeout: Duration = "5s"
     pending_timeout: Duration = "5s"
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     connection_pool: ConnectionPool = ConnectionPool()
     max_response_head: Size = "60KiB"
+    peak_ewma: PeakEwma | None = None
+    max_step_back: Duration | None = None

@@ -149,10 +149,16 @@ class RetryBudgetRow(_Row, frozen=True):
     least: int  # retries a second that are always allowed
 
 
+class PeakEwmaRow(_Row, frozen=True):
+    default_rtt: int
+    decay: int
+    failure_penalty: int
+
+
 class ClusterRow(_Row, frozen=True):
     name: str
     endpoints: tuple[EndpointRow, ...]
-    balancer: Literal["round_robin", "least_request", "random"]
+    balancer: Literal["round_robin", "least_request", "random", "peak_ewma"]
     choices: int
     connect_timeout: int
     pending_timeout: int
@@ -165,6 +171,8 @@ class ClusterRow(_Row, frozen=True):
     pool_max_age: int
     max_response_head: int
     retry_budget: RetryBudgetRow | None = None
+    max_step_back: int = 0
+    peak_ewma: PeakEwmaRow | None = None
 
 
 class LogItemRow(_Row, frozen=True):

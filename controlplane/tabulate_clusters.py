@@ -3,6 +3,7 @@
 from tulle.controlplane.address import parse_address
 from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.table import ClusterRow, EndpointRow
+from tulle.controlplane.tabulate_balancing import max_step_back, peak_ewma_row
 from tulle.controlplane.tabulate_circuit_breaker import retry_budget_row
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 
@@ -29,4 +30,6 @@ def cluster_row(name: str, cluster: Cluster) -> ClusterRow:
         pool_max_age=nanoseconds(pool.max_connection_age or "0s"),
         max_response_head=size_in_bytes(cluster.max_response_head),
         retry_budget=retry_budget_row(breaker.retry_budget),
+        max_step_back=max_step_back(cluster),
+        peak_ewma=peak_ewma_row(cluster),
     )

@@ -6,6 +6,7 @@ from tulle.controlplane.address import parse_address
 from tulle.controlplane.findings import Report
 from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.problems import Path
+from tulle.controlplane.validate_balancing import check_balancing
 from tulle.controlplane.validate_circuit_breaker import check_circuit_breaker
 from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
 
@@ -25,6 +26,7 @@ def check_clusters(clusters: Mapping[str, Cluster], report: Report) -> None:
         check_size(cluster.max_response_head, (*path, "max_response_head"), LEAST_HEAD, MOST_HEAD, report)
         check_circuit_breaker(cluster.circuit_breaker, (*path, "circuit_breaker"), report)
         _check_endpoints(cluster, path, report)
+        check_balancing(cluster, path, report)
 
 
 def _check_endpoints(cluster: Cluster, path: Path, report: Report) -> None:

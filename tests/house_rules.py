@@ -19,6 +19,7 @@ GIL_FUNCTIONS: frozenset[str] = frozenset()
 # Files of `_fast` that no worker runs, only the compiling process and commands: they read Python objects.
 GIL_FILES = frozenset(
     {
+        "_fast/policy/balancing_writer.pyx",
         "_fast/policy/cluster_writer.pyx",
         "_fast/policy/endpoints_writer.pyx",
         "_fast/policy/explain.pyx",

@@ -24,14 +24,14 @@ CLUSTER_FIELDS = (
 ENDPOINT_FIELDS = (
     "requests_active", "connections_active", "connections_idle", "requests_total", "responses_none", "responses_1xx",
     "responses_2xx", "responses_3xx", "responses_4xx", "responses_5xx", "connect_failures", "resets", "timeouts",
-    "latency_sum",
+    "latency_sum", "step_backs",
 )
 FINE = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS      # buckets of a histogram as it is kept
 SERIES_HEAD = RESPONSE_CLASSES + FLAG_COUNT + 2     # words before the histograms: classes, flags, received, sent
 
 cdef enum:
     CLUSTER_WORDS = 14
-    ENDPOINT_WORDS = 14
+    ENDPOINT_WORDS = 15
     FINE_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS
 
 
@@ -244,6 +244,22 @@ def unhealthy(Stats stats) -> set[tuple[int, int]]:
     return found
 
 
+def learnt(Stats stats) -> dict[tuple[int, int], tuple[int, int]]:
+    """By (slot, generation), of endpoints that workers have told each other of: monotonic ns until which it is left
+    alone, and its latency in microseconds as peak EWMA knew it when it was last written."""
+    cdef uint64_t slot, begin, end
+    cdef EndpointHealth *health = <EndpointHealth *>(<char *>stats.shared + stats.shared.endpoint_health)
+    cdef uint64_t size = stats.shared.endpoint_capacity * sizeof(EndpointHealth)
+    found = {}
+    for begin, end in stats.extents(stats.shared.endpoint_health, size):
+        for slot in range(
+            begin // sizeof(EndpointHealth), slot_after(end, sizeof(EndpointHealth), stats.shared.endpoint_capacity)
+        ):
+            if health[slot].stepped_back or health[slot].latency:
+                found[slot, health[slot].generation] = health[slot].stepped_back, health[slot].latency >> 32
+    return found
+
+
 def sum_of(sums: dict[tuple[int, int], array], slot: int, generation: int, words: int) -> array:
     """The words that an owner of a slot is summed in."""
     total = sums.get((slot, generation))
@@ -284,3 +300,4 @@ cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nog
     total[11] += added.resets
     total[12] += added.timeouts
     total[13] += added.latency_sum
+    total[14] += added.step_backs

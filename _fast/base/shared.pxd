@@ -98,7 +98,10 @@ cdef struct EndpointHealth:            # one cache line
     uint32_t generation                # of the endpoint that it is about
     uint32_t unhealthy                 # 1: active health checks failed; written by the master
     uint32_t ejected                   # 1: outlier detection has taken it out; atomically by any worker
-    uint32_t reserved[13]
+    uint32_t reserved0
+    uint64_t stepped_back              # monotonic ns until which it asked to be left alone; 0: it did not
+    uint64_t latency                   # an EwmaSeed; written by any worker
+    uint32_t reserved[8]
 
 cdef struct RateBucket:                # the two words change together, see `policy/rate_limit`
     uint64_t key                       # 0: free
@@ -171,6 +174,7 @@ cdef struct EndpointStats:             # per endpoint slot, in every lane
     uint64_t timeouts
     uint64_t latency_sum               # ns to the response head, of successful tries
     uint64_t reserved
+    uint64_t step_backs                # times that it asked to be left alone, by Retry-After
 
 cdef enum:
     SERIES_SLOTS = 262144              # of a lane's index, open addressing; at most half of it is used

@@ -5,6 +5,7 @@ from tulle._fast.base.slab cimport slab_put
 from tulle._fast.base.timer cimport timer_remove
 from tulle._fast.base.types cimport likely, uint32_t, unlikely
 from tulle._fast.flow.access_log cimport access_log_copy, access_log_write
+from tulle._fast.flow.latency cimport latency_given_up
 from tulle._fast.flow.pool cimport pool_leave_queue
 from tulle._fast.flow.replay cimport replay_drop
 from tulle._fast.flow.table cimport table_unref
@@ -14,6 +15,7 @@ from tulle._fast.flow.types cimport (
 )
 from tulle._fast.flow.upstream cimport host_end, host_unref
 from tulle._fast.net.splice cimport splice_put
+from tulle._fast.policy.image cimport BALANCER_PEAK_EWMA
 from tulle._fast.policy.limits cimport limit_release
 
 
@@ -23,6 +25,8 @@ cdef void attempt_end(Attempt *attempt) noexcept nogil:
         return
     if attempt.state == ATTEMPT_WAITING:
         pool_leave_queue(attempt)
+    if unlikely(host.cluster.config.balancer == BALANCER_PEAK_EWMA and attempt.first_byte == 0):
+        latency_given_up(attempt)
     attempt.state = ATTEMPT_NONE
     if attempt.upstream != NULL:
         attempt.ops.cancel(attempt)

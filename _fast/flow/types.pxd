@@ -86,6 +86,7 @@ cdef struct Cluster:
     ClusterStats *stats
     ClusterState *state                # shared with all workers
     uint32_t epoch                     # of `state`, as of which the hosts' `available` is
+    uint64_t look_at                   # when that may change by itself, monotonic ns
     ClusterEntry config                # of the newest table that was used
     uint64_t config_version
     uint64_t endpoints_hash

@@ -200,6 +200,7 @@ cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept
     if cluster.config_version < table.version or cluster.config_version == 0:
         cluster.config = entry[0]
         cluster.config_version = table.version
+        cluster.look_at = 0
     if not likely(cluster.endpoints_known and cluster.endpoints_hash == listed.hash):
         # An exchange under an older table does not turn the list back
         if table == worker.table or not cluster.endpoints_known:

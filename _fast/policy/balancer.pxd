@@ -5,10 +5,12 @@ An algorithm is a file of its own, `lb_*.pyx`, with one function that answers an
 """
 from tulle._fast.base.random cimport Random
 from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
+from tulle._fast.policy.ewma cimport Ewma
 
 cdef struct HostLoad:                  # one host as this worker has come to know it, in whichever lists it is
     uint32_t active                    # requests in flight from this worker
     uint32_t available                 # may be used, as of the last look
+    Ewma ewma                          # latency, learnt for peak EWMA only
 
 cdef struct BalancerHost:
     HostLoad *load

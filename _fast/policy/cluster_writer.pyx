@@ -2,12 +2,9 @@
 from libc.string cimport memset
 
 from tulle._fast.base.types cimport uint32_t
+from tulle._fast.policy.balancing_writer cimport write_balancing
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.retry_budget cimport RetryBudget
-
-_BALANCERS = {
-    "round_robin": BALANCER_ROUND_ROBIN, "least_request": BALANCER_LEAST_REQUEST, "random": BALANCER_RANDOM,
-}
 
 
 cdef int fill_retry_budget(RetryBudget *budget, row) except -1:
@@ -23,14 +20,13 @@ cdef Span write_clusters(ImageBuffer out, rows, list slots) except *:
     cdef Span span
     cdef ClusterEntry entry
     cdef Py_ssize_t index
-    memset(&entry, 0, sizeof(ClusterEntry))
     span.count = <uint32_t>len(rows)
     span.offset = out.reserve(sizeof(ClusterEntry), span.count)
     for index, cluster in enumerate(rows):
+        memset(&entry, 0, sizeof(ClusterEntry))
         entry.slot, entry.generation = slots[index]
         entry.name = out.text(cluster.name)
-        entry.balancer = _BALANCERS[cluster.balancer]
-        entry.choices = cluster.choices
+        write_balancing(out, &entry, cluster)
         entry.max_connections = cluster.max_connections
         entry.max_pending = cluster.max_pending
         entry.max_requests = cluster.max_requests

@@ -11,6 +11,7 @@ once every worker has let go) and a `generation` that tells two owners of a slot
 """
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tulle._fast.policy.retry_budget cimport RetryBudget
+from tulle._fast.policy.ewma cimport EwmaPolicy
 
 cdef enum:
     IMAGE_LAYOUT = 2                   # raised by one with every change of these structures
@@ -230,6 +231,7 @@ cdef enum Balancer:
     BALANCER_ROUND_ROBIN = 0
     BALANCER_LEAST_REQUEST
     BALANCER_RANDOM
+    BALANCER_PEAK_EWMA
 
 cdef struct ClusterEntry:
     uint32_t slot
@@ -248,6 +250,8 @@ cdef struct ClusterEntry:
     uint32_t pool_max_requests         # per connection; 0: no limit
     uint32_t max_response_head         # bytes
     RetryBudget retry_budget
+    uint64_t max_step_back             # that a Retry-After of a host is heeded; 0: not at all
+    EwmaPolicy ewma
 
 # -- the endpoints segment ------------------------------------------------------------------------------------------
 

@@ -6,10 +6,15 @@ Run with `./dev test bench/micro`; microseconds a round are nanoseconds a pick.
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from tests._fast.policy.balancing import LEAST_REQUEST, RANDOM, ROUND_ROBIN, Balancer
+from tests._fast.policy.balancing import LEAST_REQUEST, PEAK_EWMA, RANDOM, ROUND_ROBIN, Balancer
 
 TIMES = 1000
-ALGORITHMS = {"round robin": ROUND_ROBIN, "least request": LEAST_REQUEST, "random": RANDOM}
+ALGORITHMS = {
+    "round robin": ROUND_ROBIN,
+    "least request": LEAST_REQUEST,
+    "random": RANDOM,
+    "peak ewma": PEAK_EWMA,
+}
 
 
 @pytest.mark.parametrize("hosts", [10, 1000])
@@ -19,6 +24,9 @@ def test_pick(benchmark: BenchmarkFixture, algorithm: str, weights: str, hosts: 
     balancer = Balancer(
         ALGORITHMS[algorithm], [1 if weights == "equal" else 1 + index % 7 for index in range(hosts)]
     )
+    for index in range(hosts if algorithm == "peak ewma" else 0):
+        balancer.answer(index, 1 + index % 13)
+    balancer.wait(50)
     assert benchmark(balancer.pick_often, TIMES) > 0
 
 

@@ -244,7 +244,16 @@ def _endpoints(endpoints: dict[tuple[str, str], dict[str, int]]) -> Iterator[Met
         "tulle_endpoint_requests", "Tries by response class.", labels=(*place, "code")
     )
     failures = CounterMetricFamily("tulle_endpoint_failures", "Tries that failed.", labels=(*place, "reason"))
+    latency = GaugeMetricFamily(
+        "tulle_endpoint_latency_seconds", "What peak EWMA takes for its latency.", labels=place
+    )
+    step_backs = CounterMetricFamily(
+        "tulle_endpoint_step_backs", "Times that it asked to be left alone, by Retry-After.", labels=place
+    )
     for where, values in endpoints.items():
+        step_backs.add_metric(list(where), values["step_backs"])
+        if values["latency_us"]:
+            latency.add_metric(list(where), values["latency_us"] / 1e6)
         healthy.add_metric(list(where), values["healthy"])
         active.add_metric(list(where), values["requests_active"])
         connections.add_metric([*where, "active"], values["connections_active"])
@@ -254,7 +263,7 @@ def _endpoints(endpoints: dict[tuple[str, str], dict[str, int]]) -> Iterator[Met
                 requests.add_metric([*where, code], values[f"responses_{code}"])
         for reason, field in (("connect", "connect_failures"), ("reset", "resets"), ("timeout", "timeouts")):
             failures.add_metric([*where, reason], values[field])
-    yield from (healthy, active, connections, requests, failures)
+    yield from (healthy, active, connections, requests, failures, step_backs, latency)
 
 
 def _proxy(context: dict[str, Any]) -> Iterator[Metric]:

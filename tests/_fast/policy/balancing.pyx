@@ -4,11 +4,14 @@ from libc.stdlib cimport calloc, free
 from tulle._fast.base.random cimport Random, random_next, random_scale, random_seed
 from tulle._fast.base.types cimport BUG_ON, int32_t, uint32_t, uint64_t
 from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, HostLoad, balancer_reset
+from tulle._fast.policy.ewma cimport EwmaPolicy, EwmaSeed, ewma_at, ewma_observe, ewma_seed, ewma_take
 from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
+from tulle._fast.policy.lb_peak_ewma cimport lb_peak_ewma_pick
 from tulle._fast.policy.lb_random cimport lb_random_pick
 from tulle._fast.policy.lb_round_robin cimport lb_round_robin_pick
 
-ROUND_ROBIN, LEAST_REQUEST, RANDOM = range(3)
+ROUND_ROBIN, LEAST_REQUEST, RANDOM, PEAK_EWMA = range(4)
+MILLISECOND = 1000000
 
 
 cdef class Balancer:
@@ -18,6 +21,8 @@ cdef class Balancer:
     cdef Random random
     cdef int algorithm
     cdef uint32_t choices
+    cdef EwmaPolicy ewma
+    cdef uint64_t now
 
     def __cinit__(self, int algorithm, list weights, uint64_t seed=1, uint32_t choices=2):
         cdef BalancerHost *hosts = <BalancerHost *>calloc(len(weights) + 1, sizeof(BalancerHost))
@@ -34,6 +39,8 @@ cdef class Balancer:
             hosts[index].load = &self.loads[index]
         self.algorithm = algorithm
         self.choices = choices
+        self.ewma = EwmaPolicy(30 * MILLISECOND, 10000 * MILLISECOND, 1000 * MILLISECOND)
+        self.now = 1 << 50
         random_seed(&self.random, seed)
         balancer_reset(&self.state, hosts, heap, <uint32_t>len(weights), seed)
 
@@ -47,6 +54,8 @@ cdef class Balancer:
             return lb_round_robin_pick(&self.state)
         if self.algorithm == 1:
             return lb_least_request_pick(&self.state, &self.random, self.choices)
+        if self.algorithm == 3:
+            return lb_peak_ewma_pick(&self.state, &self.random, &self.ewma, self.now)
         return lb_random_pick(&self.state, &self.random)
 
     def pick(self) -> int:
@@ -65,6 +74,27 @@ cdef class Balancer:
         cdef uint32_t index
         for index in range(self.state.count):
             self.state.hosts[index].load.active = active[index]
+
+    def wait(self, milliseconds: float) -> None:
+        """Time goes by."""
+        self.now += <uint64_t>(milliseconds * MILLISECOND)
+
+    def answer(self, uint32_t index, milliseconds: float) -> None:
+        """A host took so long."""
+        ewma_observe(&self.loads[index].ewma, &self.ewma, <uint64_t>(milliseconds * MILLISECOND), self.now)
+
+    def latency(self, uint32_t index) -> float:
+        """What is thought of a host now, in milliseconds."""
+        return ewma_at(&self.loads[index].ewma, &self.ewma, self.now) / MILLISECOND
+
+    def tell(self, uint32_t index, Balancer other) -> None:
+        """What is known of a host, to another worker."""
+        cdef EwmaSeed seed = ewma_seed(&self.loads[index].ewma)
+        ewma_take(&other.loads[index].ewma, &other.ewma, seed, other.now)
+
+    def hear_nothing(self, uint32_t index) -> None:
+        """A look at a host of which no worker has told anything."""
+        ewma_take(&self.loads[index].ewma, &self.ewma, 0, self.now)
 
     def counts(self, uint32_t picks) -> list[int]:
         """How often each host is picked."""

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests._fast.policy.balancing import LEAST_REQUEST, RANDOM, ROUND_ROBIN, Balancer
+from tests._fast.policy.balancing import LEAST_REQUEST, PEAK_EWMA, RANDOM, ROUND_ROBIN, Balancer
 from tests.chance import chi_square_limit, deviation
 
 PICKS = 1_000_000
-ALGORITHMS = [ROUND_ROBIN, LEAST_REQUEST, RANDOM]
+ALGORITHMS = [ROUND_ROBIN, LEAST_REQUEST, RANDOM, PEAK_EWMA]
 WEIGHTS = {
     "one": [1],
     "equal": [1] * 10,
@@ -31,14 +31,14 @@ def expected(weights: Sequence[int], usable: Sequence[int], picks: int = PICKS) 
 # -- shares -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("algorithm", [LEAST_REQUEST, RANDOM])
+@pytest.mark.parametrize("algorithm", [LEAST_REQUEST, RANDOM, PEAK_EWMA])
 @pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
 def test_idle_hosts_are_drawn_by_weight(algorithm: int, weights: list[int]) -> None:
     counts = Balancer(algorithm, weights).counts(PICKS)
     assert deviation(counts, expected(weights, range(len(weights)))) < chi_square_limit(len(weights) - 1)
 
 
-@pytest.mark.parametrize("algorithm", [LEAST_REQUEST, RANDOM])
+@pytest.mark.parametrize("algorithm", [LEAST_REQUEST, RANDOM, PEAK_EWMA])
 @pytest.mark.parametrize("weights", [[1] * 20, list(range(1, 21))], ids=["equal", "weighted"])
 @pytest.mark.parametrize("usable", [[0], [19], [3, 4], [0, 7, 19], list(range(10)), list(range(19))], ids=str)
 def test_shares_among_the_usable_are_by_weight(algorithm: int, weights: list[int], usable: list[int]) -> None:

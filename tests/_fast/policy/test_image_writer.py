@@ -140,6 +140,8 @@ def test_clusters() -> None:
         "max_retries": 16, "pool_idle_timeout": 17, "pool_max_requests": 18, "pool_max_age": 19,
         "max_response_head": 20,
         "retry_budget": {"enabled": 1, "percent": 21, "least": 22, "reserved": 0},
+        "max_step_back": 0,
+        "ewma": {"default_rtt": 0, "decay": 0, "failure_penalty": 0},
     }  # fmt: skip
     assert second["retry_budget"]["enabled"] == 0
     assert (second["slot"], second["generation"], second["balancer"]) == (7, 8, 2)
