@@ -162,10 +162,6 @@ cdef void attempt_ready(Attempt *attempt) noexcept nogil:
     attempt.sent = now
     if not attempt.reused:
         x.connect_time = now - attempt.started
-    if unlikely(attempt.waiting_since != 0 and x.route.try_timeout != 0):
-        x.try_deadline = now + x.route.try_timeout
-    elif unlikely(attempt.waiting_since != 0):
-        x.try_deadline = 0
     exchange_arm(x)
     request_send(x, SEND_HEAD)
 

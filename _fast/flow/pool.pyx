@@ -5,7 +5,8 @@ from tulle._fast.base.shared cimport LIMIT_CONNECTIONS, LIMIT_PENDING
 from tulle._fast.base.timer cimport timer_set
 from tulle._fast.base.types cimport int64_t, likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.types cimport (
-    ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Host,
+    ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Exchange,
+    Host,
 )
 from tulle._fast.flow.upstream cimport host_begin, host_end
 from tulle._fast.flow.wake cimport wake_lane, wake_others
@@ -55,6 +56,9 @@ cdef void place_offer(Cluster *cluster) noexcept nogil:
 
 cdef void leave_queue(Attempt *attempt) noexcept nogil:
     cdef Cluster *cluster = attempt.host.cluster
+    cdef Exchange *x = attempt.exchange
+    # The deadline was that of the wait: the try begins here
+    x.try_deadline = cluster.worker.loop.now + x.route.try_timeout if x.route.try_timeout != 0 else 0
     list_remove(&attempt.waiting)
     cluster.waiter_count -= 1
     limit_release(cluster.lines, cluster.worker.lane_index, LIMIT_PENDING)

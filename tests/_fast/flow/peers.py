@@ -234,13 +234,14 @@ class Unconnectable:
         self.sockets = [socket.socket()]
         self.sockets[0].bind(("127.0.0.1", 0))
         if blackhole:
-            self._fill_queue()
+            self.fill_queue()
 
     @property
     def address(self) -> str:
         return "{}:{}".format(*self.sockets[0].getsockname())
 
-    def _fill_queue(self) -> None:
+    def fill_queue(self) -> None:
+        """Whoever connects from now on is not let in."""
         self.sockets[0].listen(0)
         while True:
             client = socket.socket()

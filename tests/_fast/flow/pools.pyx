@@ -24,6 +24,7 @@ from tulle._fast.flow.types cimport (
 from tulle._fast.flow.upstream cimport host_ref, host_unref
 from tulle._fast.http.message cimport METHOD_GET
 from tulle._fast.net.system cimport read
+from tulle._fast.policy.image cimport RouteEntry
 
 cdef extern from "<poll.h>" nogil:
     cdef struct pollfd:
@@ -43,6 +44,7 @@ cdef struct Party:
     Cluster cluster
     Host hosts[3]
     Exchange guests[5]
+    RouteEntry route                   # of all guests
     int32_t *open                      # connections of all workers
     uint32_t failing                   # every so many connects fail at once; 0: none does
     int32_t peak
@@ -150,6 +152,7 @@ cdef void guest_start(Party *party, Exchange *x, uint32_t host, bint fresh) noex
     cdef Attempt *attempt = &x.attempt
     cdef int result
     memset(x, 0, sizeof(Exchange))
+    x.route = &party.route
     x.method = METHOD_GET
     attempt.exchange = x
     attempt.host = &party.hosts[host]

@@ -71,6 +71,40 @@ def test_connect_and_try_elsewhere(laboratory: Laboratory) -> None:
     backend.close()
 
 
+@pytest.mark.parametrize("timeouts", [{}, {"per_try": "8s"}], ids=["none", "per try"])
+def test_the_wait_for_a_place_ends_with_the_wait(
+    laboratory: Laboratory, timeouts: dict[str, str]
+) -> None:
+    """Its timeout does not run on while the connection is made, which takes more than a second here."""
+    hole = Unconnectable(blackhole=True)
+    lab = laboratory(
+        endpoints=[hole.address],
+        cluster={
+            "circuit_breaker": {"max_connections": 1},
+            "pending_timeout": "500ms",
+            "connect_timeout": "8s",
+        },
+        route={"timeouts": timeouts},
+    )
+    first, second = lab.client(), lab.client()
+    first.send(request())
+    upstream = hole.accept_late()
+    hole.fill_queue()
+    second.send(request())
+    until(lambda: lab.sidecar.limits()["pending"] == 1, "the second waits")
+    upstream.read_request()
+    upstream.send(response(b"first", b"Connection: close"))
+    assert first.read_response().body == b"first"
+    until(lambda: lab.sidecar.limits()["pending"] == 0, "it waits no longer")
+    with takes(0.5):
+        upstream = hole.accept_late()
+        upstream.read_request()
+    upstream.send(response(b"second"))
+    assert second.read_response().body == b"second"
+    upstream.close()
+    hole.close()
+
+
 # -- the request ------------------------------------------------------------------------------------------
 
 
