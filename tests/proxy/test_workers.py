@@ -141,7 +141,16 @@ def test_workers_begin_with_few_descriptors(start: Start, backend: Backend) -> N
     """Nothing of the master's: neither the ends of others' sockets nor the admin server's."""
     proxy = start(config([backend.address], workers=2)).ready()
     for pid in proxy.workers():
-        held = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-        sockets = [name for name in held if name.startswith("socket:")]
-        assert len(sockets) == 2, held  # control and one listener
+        until(lambda pid=pid: len(sockets_of(held_by(pid))) >= 2, "it has control and one listener")
+        held = held_by(pid)
+        assert len(sockets_of(held)) == 2, held
         assert sum("tulle-shared" in name for name in held) == 1
+
+
+def held_by(pid: int) -> list[str]:
+    """What the descriptors of a process lead to."""
+    return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def sockets_of(held: list[str]) -> list[str]:
+    return [name for name in held if name.startswith("socket:")]
