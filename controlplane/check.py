@@ -8,9 +8,10 @@ from tulle.controlplane.load import Loaded, load_document, read_document, repeat
 from tulle.controlplane.problems import ConfigError, Problem
 
 
-def run_check(path: Path, out: TextIO | None = None) -> int:
+def run_check(path: Path, out: TextIO | None = None, zone: str | None = None) -> int:
     """Print every problem to `out` (stderr), one a line: `file:line: path: message. hint`.
 
+    `zone` is where the proxy will be, whatever the file says.
     The exit status: 0 when the file can be used, though there may be warnings, else 1.
     """
     stream = sys.stderr if out is None else out
@@ -18,7 +19,7 @@ def run_check(path: Path, out: TextIO | None = None) -> int:
     loaded: Loaded | None = None
     try:
         document = read_document(path)
-        loaded = load_document(document)
+        loaded = load_document(document, zone=zone)
         loaded.warnings.extend(repeated_keys(document))
     except ConfigError as error:
         problems = error.problems

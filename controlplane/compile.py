@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from tulle._fast.policy.image_writer import write_routes
-from tulle.controlplane.load import check_model, load_config
+from tulle.controlplane.load import check_model, in_zone, load_config
 from tulle.controlplane.model import AccessLog, Config
 from tulle.controlplane.names import NameTable, decode_names, encode_names
 from tulle.controlplane.problems import ConfigError, Problem
@@ -66,6 +66,7 @@ class Settings(Struct, frozen=True):
     histogram_buckets: tuple[int, ...]
     listeners: tuple[ListenerSettings, ...]
     endpoint_names: tuple[EndpointName, ...]
+    zone: str = ""  # where the proxy is; empty: not known
 
 
 class CompileResult(Struct, frozen=True):
@@ -98,25 +99,32 @@ class EndpointsResult(NamedTuple):
 
 
 def compile_config(
-    source: ConfigSource, previous: bytes | None, version: int, resolved: Resolved | None = None
+    source: ConfigSource,
+    previous: bytes | None,
+    version: int,
+    resolved: Resolved | None = None,
+    zone: str | None = None,
 ) -> Compiled:
     """Compile a file (`.yaml`, `.yml`, `.toml`, `.json`) or a model.
 
     `previous` is `names` of the last result that is in use; `version` goes into the image; `resolved` gives
-    the IP addresses of endpoint names ("host:port"), and names that are not in it have no endpoint yet.
+    the IP addresses of endpoint names ("host:port"), and names that are not in it have no endpoint yet;
+    `zone` is where the proxy is, whatever the configuration says.
     Errors of the config are in the result; OSError is left for what goes wrong with memory.
     """
     with _without_collector():
-        return _compile(source, previous, version, resolved or {})
+        return _compile(source, previous, version, resolved or {}, zone)
 
 
-def _compile(source: ConfigSource, previous: bytes | None, version: int, resolved: Resolved) -> Compiled:
+def _compile(
+    source: ConfigSource, previous: bytes | None, version: int, resolved: Resolved, zone: str | None
+) -> Compiled:
     try:
-        config, warnings = (
-            (source, check_model(source))
-            if isinstance(source, Config)
-            else load_config(source, with_lines=False)
-        )
+        if isinstance(source, Config):
+            config = in_zone(source, zone)
+            warnings = check_model(config)
+        else:
+            config, warnings = load_config(source, with_lines=False, zone=zone)
     except ConfigError as error:
         return Compiled(CompileResult(ok=False, version=version, errors=tuple(error.problems)), -1, -1)
     table = tabulate(config)
@@ -124,7 +132,7 @@ def _compile(source: ConfigSource, previous: bytes | None, version: int, resolve
     names.serial += 1
     listener_ids = names.listeners.assign(listener.name for listener in table.listeners)
     routes = _routes_segment(table, names, listener_ids, version)
-    endpoints = endpoints_segment(table, names, resolved, version)
+    endpoints = endpoints_segment(table, names, resolved, version, config.zone or "")
     result = CompileResult(
         ok=True,
         version=version,
@@ -142,14 +150,17 @@ def _compile(source: ConfigSource, previous: bytes | None, version: int, resolve
         raise
 
 
-def compile_endpoints(table: bytes, previous: bytes, version: int, resolved: Resolved) -> EndpointsResult:
+def compile_endpoints(
+    table: bytes, previous: bytes, version: int, resolved: Resolved, zone: str
+) -> EndpointsResult:
     """Only the endpoints segment again, for new addresses.
 
-    `table` and `version` are those of the routes segment in use, `previous` the `names` of the last result.
+    `table` and `version` are those of the routes segment in use, `previous` the `names` of the last result,
+    `zone` that of its settings.
     """
     names = decode_names(previous)
     names.serial += 1
-    segment = endpoints_segment(decode_table(table), names, resolved, version)
+    segment = endpoints_segment(decode_table(table), names, resolved, version, zone)
     return EndpointsResult(encode_names(names), names.serial, sealed_memfd("tulle-endpoints", segment))
 
 
@@ -224,6 +235,7 @@ def _settings(config: Config, table: RoutingTable, listener_ids: Iterable[int]) 
             for identity, row in zip(listener_ids, table.listeners, strict=True)
         ),
         endpoint_names=tuple(EndpointName(*found) for found in names_to_resolve(table)),
+        zone=config.zone or "",
     )
 
 

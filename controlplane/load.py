@@ -36,19 +36,19 @@ class Document(NamedTuple):
     kind: str
 
 
-def load_config(path: FilePath, with_lines: bool = True) -> Loaded:
+def load_config(path: FilePath, with_lines: bool = True, zone: str | None = None) -> Loaded:
     """Read and check a file; ConfigError holds every problem, OSError does not come through.
 
     Errors always have their lines. To find those of warnings takes longer than all the rest: without
-    `with_lines` they have their paths only.
+    `with_lines` they have their paths only. `zone` is where the proxy is, whatever the file says.
     """
-    return load_document(read_document(path), with_lines)
+    return load_document(read_document(path), with_lines, zone)
 
 
-def load_document(document: Document, with_lines: bool = True) -> Loaded:
+def load_document(document: Document, with_lines: bool = True, zone: str | None = None) -> Loaded:
     """Check a text that has been read; as `load_config`."""
     try:
-        return _load(document, with_lines)
+        return _load(document, with_lines, zone)
     except TextError as error:
         line, column = error.position
         raise ConfigError([Problem("syntax", "", error.message, line=line, column=column)]) from None
@@ -59,6 +59,11 @@ def load_document(document: Document, with_lines: bool = True) -> Loaded:
 def check_model(config: Config) -> list[Problem]:
     """The warnings about a config that no file holds; ConfigError with all its errors when it has any."""
     return _outcome(validate(config, Report()), {})
+
+
+def in_zone(config: Config, zone: str | None) -> Config:
+    """The same for a proxy in this zone; None: where the config says."""
+    return config if zone is None else msgspec.structs.replace(config, zone=zone)
 
 
 def read_document(path: FilePath) -> Document:
@@ -108,7 +113,7 @@ def locate(document: Document) -> Positions:
     return locate_json(document.text.decode())[0]
 
 
-def _load(document: Document, with_lines: bool) -> Loaded:
+def _load(document: Document, with_lines: bool, zone: str | None) -> Loaded:
     data: Any = None
     try:
         if document.kind == "json":
@@ -121,6 +126,7 @@ def _load(document: Document, with_lines: bool) -> Loaded:
     except msgspec.DecodeError as error:
         raise _json_error(document.text, error) from None
     else:
+        config = in_zone(config, zone)
         findings = validate(config, Report())
         wanted = findings if with_lines else [one for one in findings if one.severity == "error"]
         return Loaded(config, _outcome(findings, locate(document) if wanted else {}))

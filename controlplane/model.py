@@ -87,6 +87,7 @@ class Config(Section, frozen=True):
     drain_timeout: Duration = "30s"
     upgrade_drain_timeout: Duration = "15m"
     runtime_dir: Annotated[str, Meta(min_length=1)] | None = None
+    zone: Annotated[str, Meta(min_length=1, max_length=63)] | None = None
     admin: Admin | None = None
     access_log: AccessLog = AccessLog(format="off")
     stats: Stats = Stats()

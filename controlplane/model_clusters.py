@@ -10,6 +10,8 @@ from tulle.controlplane.model_values import (
     Address,
     Count,
     Duration,
+    MetadataKey,
+    MetadataValue,
     Section,
     Size,
 )
@@ -21,6 +23,15 @@ class Endpoint(Section, frozen=True):
     address: Address
     weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     zone: Annotated[str, Meta(max_length=63)] = ""
+    priority: Annotated[int, Meta(ge=0, le=127)] = 0
+    metadata: dict[MetadataKey, MetadataValue] = {}
+
+
+class ZoneAware(Section, frozen=True):
+    """Whether requests stay in the zone of the proxy as long as its endpoints can carry them."""
+
+    enabled: bool = True
+    min_cluster_size: Count = 6
 
 
 class ConnectionPool(Section, frozen=True):
@@ -39,6 +50,9 @@ class Cluster(Section, frozen=True):
     choices: Annotated[int, Meta(ge=2, le=64)] = 2
     connect_timeout: Duration = "5s"
     pending_timeout: Duration = "5s"
+    panic_threshold: Annotated[int, Meta(ge=0, le=100)] = 50
+    zone_aware: ZoneAware | None = None
+    subset_fallback: Literal["none", "any"] = "none"
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     connection_pool: ConnectionPool = ConnectionPool()
     max_response_head: Size = "60KiB"

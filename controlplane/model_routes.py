@@ -10,6 +10,8 @@ from tulle.controlplane.model_values import (
     FieldName,
     FieldValue,
     Hostname,
+    MetadataKey,
+    MetadataValue,
     Name,
     PathText,
     Port,
@@ -23,10 +25,11 @@ RetryStatus = Annotated[int, Meta(ge=100, le=599)]
 
 
 class Backend(Section, frozen=True):
-    """A share of the traffic of a route, and the cluster that gets it."""
+    """A share of the traffic of a route, and the cluster, or those of its endpoints, that get it."""
 
     cluster: Name
     weight: Weight = 1
+    subset: dict[MetadataKey, MetadataValue] = {}
 
 
 class ValueMatch(Section, frozen=True):

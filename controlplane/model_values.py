@@ -36,6 +36,8 @@ FieldValue = Annotated[
         pattern=r"^([^\x00-\x20\x7f]([^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?" + END,
     ),
 ]
+MetadataKey = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]+" + END)]
+MetadataValue = Annotated[str, Meta(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*" + END)]
 Hostname = Annotated[str, Meta(min_length=1, max_length=253)]
 Status = Annotated[int, Meta(ge=200, le=599)]
 PathText = Annotated[str, Meta(max_length=8192, pattern=r"^[^\x00-\x20\x7f#?]*" + END)]

@@ -15,6 +15,7 @@ from msgspec import Struct
 PathKind = Literal["exact", "prefix", "regex"]
 PredicateKind = Literal["present", "exact", "regex"]
 EditKind = Literal["remove", "set", "add"]
+Pairs = tuple[tuple[str, str], ...]  # of metadata: keys and values, sorted
 
 
 class _Row(Struct, array_like=True, frozen=True, gc=False):
@@ -38,6 +39,7 @@ class MatchRow(_Row, frozen=True):
 class BackendRow(_Row, frozen=True):
     cluster: int  # index into RoutingTable.clusters
     weight: int
+    subset: int = 0  # the cluster's subsets[subset - 1]; 0: all endpoints
 
 
 class EditRow(_Row, frozen=True):
@@ -142,6 +144,12 @@ class EndpointRow(_Row, frozen=True):
     address: str
     weight: int
     zone: str
+    priority: int = 0
+    metadata: Pairs = ()
+
+
+class ZoneAwareRow(_Row, frozen=True):
+    min_cluster_size: int
 
 
 class RetryBudgetRow(_Row, frozen=True):
@@ -173,6 +181,10 @@ class ClusterRow(_Row, frozen=True):
     retry_budget: RetryBudgetRow | None = None
     max_step_back: int = 0
     peak_ewma: PeakEwmaRow | None = None
+    panic_threshold: int = 50  # per cent
+    zone_aware: ZoneAwareRow | None = None
+    subsets: tuple[Pairs, ...] = ()  # that backends ask for
+    subset_fallback: bool = False
 
 
 class LogItemRow(_Row, frozen=True):

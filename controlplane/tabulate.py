@@ -3,6 +3,7 @@
 from tulle.controlplane.address import parse_address
 from tulle.controlplane.log_format import json_items, text_items
 from tulle.controlplane.model import AccessLog, Config, Listener
+from tulle.controlplane.subsets import ClusterIndex
 from tulle.controlplane.table import (
     ListenerRow,
     LogItemRow,
@@ -16,7 +17,7 @@ from tulle.controlplane.units import nanoseconds, size_in_bytes
 
 def tabulate(config: Config) -> RoutingTable:
     """The routing table of a config that `validate` has found right."""
-    cluster_index = {name: index for index, name in enumerate(config.clusters)}
+    cluster_index = ClusterIndex(config.clusters)
     tables = [table_row(name, routes, cluster_index) for name, routes in config.routes.items()]
     table_index = {name: index for index, name in enumerate(config.routes)}
     listeners = []
@@ -30,7 +31,10 @@ def tabulate(config: Config) -> RoutingTable:
     return RoutingTable(
         listeners=tuple(listeners),
         tables=tuple(tables),
-        clusters=tuple(cluster_row(name, cluster) for name, cluster in config.clusters.items()),
+        clusters=tuple(
+            cluster_row(name, cluster, cluster_index.subsets(name))
+            for name, cluster in config.clusters.items()
+        ),
         log_format=config.access_log.format,
         log_items=_log_items(config.access_log),
     )

@@ -2,19 +2,28 @@
 
 from tulle.controlplane.address import parse_address
 from tulle.controlplane.model_clusters import Cluster
-from tulle.controlplane.table import ClusterRow, EndpointRow
+from tulle.controlplane.subsets import pairs
+from tulle.controlplane.table import ClusterRow, EndpointRow, Pairs, ZoneAwareRow
 from tulle.controlplane.tabulate_balancing import max_step_back, peak_ewma_row
 from tulle.controlplane.tabulate_circuit_breaker import retry_budget_row
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 
 
-def cluster_row(name: str, cluster: Cluster) -> ClusterRow:
+def cluster_row(name: str, cluster: Cluster, subsets: tuple[Pairs, ...]) -> ClusterRow:
+    """`subsets` are those that backends ask for."""
+    zone_aware = cluster.zone_aware
     breaker = cluster.circuit_breaker
     pool = cluster.connection_pool
     return ClusterRow(
         name=name,
         endpoints=tuple(
-            EndpointRow(str(parse_address(endpoint.address)), endpoint.weight, endpoint.zone)
+            EndpointRow(
+                str(parse_address(endpoint.address)),
+                endpoint.weight,
+                endpoint.zone,
+                endpoint.priority,
+                pairs(endpoint.metadata) if endpoint.metadata else (),
+            )
             for endpoint in cluster.endpoints
         ),
         balancer=cluster.load_balancer,
@@ -32,4 +41,8 @@ def cluster_row(name: str, cluster: Cluster) -> ClusterRow:
         retry_budget=retry_budget_row(breaker.retry_budget),
         max_step_back=max_step_back(cluster),
         peak_ewma=peak_ewma_row(cluster),
+        panic_threshold=cluster.panic_threshold,
+        zone_aware=ZoneAwareRow(zone_aware.min_cluster_size) if zone_aware and zone_aware.enabled else None,
+        subsets=subsets,
+        subset_fallback=cluster.subset_fallback == "any",
     )

@@ -14,6 +14,7 @@ from tulle.controlplane.model_routes import (
     Route,
     ValueMatch,
 )
+from tulle.controlplane.subsets import ClusterIndex
 from tulle.controlplane.table import (
     BackendRow,
     EditRow,
@@ -36,7 +37,7 @@ _ANY_PATH = PathMatch(prefix="/")
 DEFAULT_RESPONSE_TIMEOUT = "15s"
 
 
-def table_row(name: str, routes: list[Route], cluster_index: dict[str, int]) -> TableRow:
+def table_row(name: str, routes: list[Route], cluster_index: ClusterIndex) -> TableRow:
     return TableRow(
         name, tuple(_route(route, name, index, cluster_index) for index, route in enumerate(routes))
     )
@@ -47,7 +48,7 @@ def route_name(route: Route, table: str, position: int) -> str:
     return route.name or f"{table}[{position}]"
 
 
-def _route(route: Route, table: str, position: int, cluster_index: dict[str, int]) -> RouteRow:
+def _route(route: Route, table: str, position: int, cluster_index: ClusterIndex) -> RouteRow:
     timeouts = route.timeouts
     return RouteRow(
         name=route_name(route, table, position),
@@ -71,9 +72,17 @@ def _route(route: Route, table: str, position: int, cluster_index: dict[str, int
     )
 
 
-def _backends(backends: list[Backend], cluster_index: dict[str, int]) -> tuple[BackendRow, ...]:
+def _backends(backends: list[Backend], cluster_index: ClusterIndex) -> tuple[BackendRow, ...]:
     return tuple(
-        [BackendRow(cluster_index[backend.cluster], backend.weight) for backend in backends if backend.weight]
+        [
+            BackendRow(
+                cluster_index[backend.cluster],
+                backend.weight,
+                cluster_index.subset(backend.cluster, backend.subset),
+            )
+            for backend in backends
+            if backend.weight
+        ]
     )
 
 
@@ -158,7 +167,7 @@ def _values(kind: str, items: Iterable[tuple[str, str]]) -> list[EditRow]:
     return [EditRow(kind, name, value) for name, value in items]  # type: ignore[arg-type]
 
 
-def forwarding_table_row(listener: Listener, cluster_index: dict[str, int]) -> TableRow:
+def forwarding_table_row(listener: Listener, cluster_index: ClusterIndex) -> TableRow:
     """What a listener without routes has in their place: one route for everything."""
     route = RouteRow(
         name=listener.name,

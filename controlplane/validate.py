@@ -10,6 +10,7 @@ from tulle.controlplane.model import AccessLog, Config, Listener
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_clusters import check_clusters
+from tulle.controlplane.validate_groups import check_groups
 from tulle.controlplane.validate_routes import check_backends, check_table
 from tulle.controlplane.validate_traffic import check_rates
 from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
@@ -20,6 +21,7 @@ def validate(config: Config, report: Report) -> list[Finding]:
     _check_process(config, report)
     _check_listeners(config, report)
     check_clusters(config.clusters, report)
+    check_groups(config, report)
     used = {listener.routes for listener in config.listeners if listener.routes is not None}
     used_clusters = {backend.cluster for listener in config.listeners for backend in listener.backends}
     for name, routes in config.routes.items():

@@ -1,6 +1,7 @@
 """The commands and their options. What a command does is imported when it runs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,7 +141,18 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="written when the proxy is ready, removed when it leaves",
     )
+    _add_zone(parser)
     parser.set_defaults(run=_run_proxy, parser=parser)
+
+
+def _add_zone(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--zone",
+        type=_zone,
+        metavar="NAME",
+        default=os.environ.get("TULLE_ZONE") or None,
+        help="where the proxy is, instead of the configuration's zone; default: the variable TULLE_ZONE",
+    )
 
 
 def _run_proxy(options: argparse.Namespace, spawner: Handle) -> int:
@@ -149,18 +161,21 @@ def _run_proxy(options: argparse.Namespace, spawner: Handle) -> int:
     if bool(options.listen) != bool(options.to):
         options.parser.error("--listen and --to go together")
     source = {"file": options.config} if options.config else {"listen": options.listen, "to": options.to}
+    if options.zone is not None:
+        source["zone"] = options.zone
     return start.run(spawner, start.Options(source, options.workers, options.pid_file, tuple(sys.argv[1:])))
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="YAML, TOML or JSON, by its ending")
+    _add_zone(parser)
     parser.set_defaults(run=_run_check)
 
 
 def _run_check(options: argparse.Namespace, spawner: None) -> int:
     from tulle.controlplane.check import run_check
 
-    return run_check(options.file)
+    return run_check(options.file, zone=options.zone)
 
 
 def _add_reload(parser: argparse.ArgumentParser) -> None:
@@ -202,6 +217,13 @@ def _run_explain(options: argparse.Namespace, spawner: None) -> int:
     from tulle.proxy.explain import run_explain
 
     return run_explain(options.config, options.method, options.url, options.header, options.listener)
+
+
+def _zone(text: str) -> str:
+    """A name that endpoints may have as their zone."""
+    if not 1 <= len(text) <= 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a zone: 1 to 63 characters")
+    return text
 
 
 def _count(text: str) -> int:

@@ -14,7 +14,8 @@ from tulle.proxy.descriptors import content, memfd
 def run(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
     """Compile a whole configuration.
 
-    `source` is {"file": path} or {"listen": address, "to": [addresses]}; `version` and `resolved` as in
+    `source` is {"file": path} or {"listen": address, "to": [addresses]}, either with a "zone" when the
+    configuration's does not count; `version` and `resolved` as in
     `compile_config`; `released` is the serial before which no worker holds anything. Descriptor: the names in
     use.
 
@@ -24,7 +25,9 @@ def run(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, An
     """
     source = _source(arguments["source"])
     previous = _names(descriptors[0], arguments["released"]) if descriptors else None
-    result, routes, endpoints = compile_config(source, previous, arguments["version"], arguments["resolved"])
+    result, routes, endpoints = compile_config(
+        source, previous, arguments["version"], arguments["resolved"], arguments["source"].get("zone")
+    )
     shown = str(arguments["source"].get("file", "command line"))
     answer: dict[str, Any] = {
         "ok": result.ok,
@@ -48,7 +51,9 @@ def run_endpoints(arguments: dict[str, Any], descriptors: list[int]) -> tuple[di
     """
     names, table = descriptors
     previous = _names(names, arguments["released"])
-    made = compile_endpoints(content(table), previous, arguments["version"], arguments["resolved"])
+    made = compile_endpoints(
+        content(table), previous, arguments["version"], arguments["resolved"], arguments["zone"]
+    )
     return {"serial": made.serial}, [made.endpoints_fd, memfd("tulle-names", made.names)]
 
 

@@ -55,6 +55,7 @@ class Settings(NamedTuple):
     histogram_buckets: tuple[int, ...]
     listeners: tuple[ListenerSettings, ...]
     endpoint_names: tuple[EndpointName, ...]
+    zone: str  # where the proxy is; empty: not known
 
     @classmethod
     def read(cls, found: dict[str, Any], workers: int | None = None) -> "Settings":
@@ -70,6 +71,7 @@ class Settings(NamedTuple):
             histogram_buckets=tuple(found["histogram_buckets"]),
             listeners=tuple(ListenerSettings(**listener) for listener in found["listeners"]),
             endpoint_names=tuple(EndpointName(**endpoint) for endpoint in found["endpoint_names"]),
+            zone=found.get("zone", ""),
         )
 
 

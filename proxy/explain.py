@@ -21,6 +21,7 @@ from tulle.controlplane.table import (
     EditRow,
     ListenerRow,
     MatchRow,
+    Pairs,
     PredicateRow,
     RouteRow,
     RoutingTable,
@@ -165,10 +166,16 @@ def _forwarded(table: RoutingTable, route: RouteRow, found: Found) -> Iterator[s
     total = sum(backend.weight for backend in route.backends)
     for backend in route.backends:
         cluster = table.clusters[backend.cluster]
-        servers = ", ".join(endpoint.address for endpoint in cluster.endpoints[:4]) or "no endpoints"
-        more = f" and {len(cluster.endpoints) - 4} more" if len(cluster.endpoints) > 4 else ""
+        subset = cluster.subsets[backend.subset - 1] if backend.subset else ()
+        endpoints = [row for row in cluster.endpoints if set(subset).issubset(row.metadata)]
+        servers = ", ".join(row.address for row in endpoints[:4]) or "no endpoints"
+        more = f" and {len(endpoints) - 4} more" if len(endpoints) > 4 else ""
         share = f"{100 * backend.weight / total:.3g} %" if len(route.backends) > 1 else "all"
-        yield f"cluster   {cluster.name}: {share}, {cluster.balancer} over {servers}{more}"
+        name = f"{cluster.name} {subset_text(subset)}" if subset else cluster.name
+        yield f"cluster   {name}: {share}, {cluster.balancer} over {servers}{more}"
+        if subset:
+            instead = "any endpoint serves" if cluster.subset_fallback else "a request gets a 503"
+            yield f"          when none of these may be used, {instead}"
     if route.target is not None:
         host = f" for {route.target.hostname}" if route.target.hostname else ""
         yield f"rewrite   {_new_path(route, found)}{host}"
@@ -185,6 +192,11 @@ def _forwarded(table: RoutingTable, route: RouteRow, found: Found) -> Iterator[s
         yield f"retries   {retry.attempts} after {reasons}; {pause}"
     else:
         yield "retries   none"
+
+
+def subset_text(subset: Pairs) -> str:
+    """A subset as one may write it."""
+    return "{" + ", ".join(f"{key}: {value}" for key, value in subset) + "}"
 
 
 def _new_path(route: RouteRow, found: Found) -> str:

@@ -172,6 +172,7 @@ class Reloader:
             "version": configuration.version,
             "resolved": resolved,
             "released": self.released(),
+            "zone": configuration.settings.zone,
         }
         result, made = await self.children.run_task(task, [configuration.names, configuration.table])
         configuration.resolved = resolved

@@ -13,7 +13,7 @@ ENVIRONMENT = "TULLE_HANDOVER"  # is set when a former program has left somethin
 class Options(NamedTuple):
     """The command line of `tulle proxy`."""
 
-    source: dict[str, Any]  # {"file": path} or {"listen": address, "to": [addresses]}
+    source: dict[str, Any]  # {"file": path} or {"listen": address, "to": [addresses]}; and {"zone": name}
     workers: int | None
     pid_file: Path | None
     command: tuple[str, ...]  # that this process was begun with, without the interpreter

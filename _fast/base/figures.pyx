@@ -19,7 +19,8 @@ LIMITS = ("connections", "pending", "requests", "retries")
 CLUSTER_FIELDS = (
     "requests_active", "overflow_connections", "overflow_pending", "overflow_requests", "overflow_retries", "retries",
     "retries_succeeded", "retries_limited", "connections_total", "connect_failures", "connect_timeouts",
-    "requests_total", "request_timeouts", "pending_timeouts",
+    "requests_total", "request_timeouts", "pending_timeouts", "panic_picks", "zone_local", "zone_other",
+    "subset_fallbacks",
 )
 ENDPOINT_FIELDS = (
     "requests_active", "connections_active", "connections_idle", "requests_total", "responses_none", "responses_1xx",
@@ -30,7 +31,7 @@ FINE = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS      # buckets of a histogram as it i
 SERIES_HEAD = RESPONSE_CLASSES + FLAG_COUNT + 2     # words before the histograms: classes, flags, received, sent
 
 cdef enum:
-    CLUSTER_WORDS = 14
+    CLUSTER_WORDS = 18
     ENDPOINT_WORDS = 15
     FINE_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS
 
@@ -286,6 +287,10 @@ cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil
     total[11] += added.requests_total
     total[12] += added.request_timeouts
     total[13] += added.pending_timeouts
+    total[14] += added.panic_picks
+    total[15] += added.zone_local
+    total[16] += added.zone_other
+    total[17] += added.subset_fallbacks
 
 
 cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nogil:

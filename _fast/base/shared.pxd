@@ -161,6 +161,10 @@ cdef struct ClusterStats:              # per cluster slot, in every lane
     uint64_t request_timeouts
     uint64_t pending_timeouts
     uint64_t reserved
+    uint64_t panic_picks               # tries in a priority that was in a panic
+    uint64_t zone_local                # tries, where the own zone is preferred
+    uint64_t zone_other
+    uint64_t subset_fallbacks          # tries with any host, for nothing of the subset could be used
 
 cdef struct EndpointStats:             # per endpoint slot, in every lane
     uint32_t generation

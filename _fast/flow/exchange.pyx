@@ -24,8 +24,8 @@ from tulle._fast.http.message cimport (
     FRAMING_LENGTH, FRAMING_NONE, MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE, METHOD_CONNECT, message_at,
 )
 from tulle._fast.policy.image cimport (
-    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_POLICED, ROUTE_REDIRECT, BackendEntry, ClusterEntry,
-    Image, RouteEntry, TableEntry, image_at, image_cluster,
+    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_POLICED, ROUTE_REDIRECT, BackendEntry, Image,
+    RouteEntry, TableEntry, image_at, image_cluster,
 )
 from tulle._fast.policy.limits cimport limit_acquire
 from tulle._fast.policy.path cimport PATH_AS_IS, PATH_REFUSED, path_normalise
@@ -192,36 +192,36 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     exchange_forward(x)
 
 
-cdef uint32_t backend_choose(Exchange *x) noexcept nogil:
-    """The cluster's index, drawn by weight."""
+cdef const BackendEntry *backend_choose(Exchange *x) noexcept nogil:
+    """Drawn by weight."""
     cdef const BackendEntry *backend = <const BackendEntry *>image_at(x.table.image, x.route.backends.offset)
     cdef uint32_t draw
     if likely(x.route.backends.count == 1):
-        return backend.cluster
+        return backend
     draw = random_below(&x.worker.random, x.route.total_weight)
     while draw >= backend.weight_until:
         backend += 1
-    return backend.cluster
+    return backend
 
 
 cdef void exchange_forward(Exchange *x) noexcept nogil:
     cdef const RouteEntry *route = x.route
-    cdef const ClusterEntry *cluster_entry
+    cdef const BackendEntry *backend
     cdef Cluster *cluster
-    cdef uint32_t index
     if unlikely(route.total_weight == 0):
         reply_error(x, 503, FLAG_UH, b"all the backends of this route have weight 0")
         return
-    index = backend_choose(x)
-    cluster_entry = image_cluster(x.table.image, index)
-    cluster = cluster_use(x.worker, x.table, index)
+    backend = backend_choose(x)
+    cluster = cluster_use(x.worker, x.table, backend.cluster)
     if unlikely(cluster == NULL):
         reply_error(x, 503, FLAG_UH, b"no room for this cluster in shared memory")
         return
     x.cluster = cluster
     cluster.exchanges += 1
     x.cluster_generation = cluster.generation
-    x.cluster_name = cluster_entry.name
+    x.cluster_name = image_cluster(x.table.image, backend.cluster).name
+    x.subset = backend.subset
+    x.subset_key = backend.subset_key
     if unlikely(not limit_acquire(
         x.worker.shared, cluster.lines, x.worker.lane_index, LIMIT_REQUESTS, cluster.config.max_requests
     )):

@@ -1,12 +1,17 @@
 """See `pick.pxd`."""
 from tulle._fast.base.atomic cimport atomic_load_acquire_u32
+from tulle._fast.base.random cimport random_next
 from tulle._fast.base.types cimport int32_t, likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.latency cimport latency_take
 from tulle._fast.flow.step_back cimport step_back_until
 from tulle._fast.flow.types cimport Worker
-from tulle._fast.policy.balancer cimport BalancerState, HostLoad
-from tulle._fast.policy.host_groups cimport host_groups_look
-from tulle._fast.policy.image cimport BALANCER_LEAST_REQUEST, BALANCER_PEAK_EWMA, BALANCER_RANDOM
+from tulle._fast.policy.balancer cimport HOST_DOWN, HOST_RESTING, HOST_UP, BalancerState, HostLoad
+from tulle._fast.policy.host_groups cimport (
+    HostGroup, HostGroups, HostSet, host_groups_find, host_groups_look, host_set_draw,
+)
+from tulle._fast.policy.image cimport (
+    BALANCER_LEAST_REQUEST, BALANCER_PEAK_EWMA, BALANCER_RANDOM, ENDPOINTS_FALL_BACK, ENDPOINTS_ZONE_AWARE, ZONE_OWN,
+)
 from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
 from tulle._fast.policy.lb_peak_ewma cimport lb_peak_ewma_pick
 from tulle._fast.policy.lb_random cimport lb_random_pick
@@ -26,36 +31,33 @@ cdef inline bint host_available(const Host *host) noexcept nogil:
     return atomic_load_acquire_u32(&host.health.unhealthy) == 0 and atomic_load_acquire_u32(&host.health.ejected) == 0
 
 
-cdef void look_at_step_backs(Cluster *cluster) noexcept nogil:
-    """Hosts that asked to be left alone are, as long as there are others."""
-    cdef uint64_t now = cluster.worker.loop.now
-    cdef uint64_t until
-    cdef uint32_t index
-    cdef bint others = False
-    for index in range(cluster.host_count):
-        until = step_back_until(cluster.hosts[index])
-        if until > now and until < cluster.look_at:
-            cluster.look_at = until
-        if until <= now and cluster.hosts[index].load.available:
-            others = True
-    if not others or cluster.look_at == NEVER:
-        return
-    for index in range(cluster.host_count):
-        if step_back_until(cluster.hosts[index]) > now:
-            cluster.hosts[index].load.available = 0
+cdef inline bint host_rests(Cluster *cluster, Host *host) noexcept nogil:
+    """It has asked to be left alone."""
+    cdef uint64_t until = step_back_until(host)
+    if until <= cluster.worker.loop.now:
+        return False
+    if until < cluster.look_at:
+        cluster.look_at = until
+    return True
+
+
+cdef uint32_t host_availability(Cluster *cluster, Host *host) noexcept nogil:
+    if not host_available(host):
+        return HOST_DOWN
+    return HOST_RESTING if cluster.config.max_step_back != 0 and host_rests(cluster, host) else HOST_UP
 
 
 cdef void cluster_look(Cluster *cluster) noexcept nogil:
     cdef uint32_t index
+    cdef Host *host
     # Read before the hosts are: a change that comes meanwhile raises it again, and we look again
     cluster.epoch = atomic_load_acquire_u32(&cluster.state.epoch)
     cluster.look_at = NEVER
     for index in range(cluster.host_count):
-        cluster.hosts[index].load.available = host_available(cluster.hosts[index])
+        host = cluster.hosts[index]
+        host.load.available = host_availability(cluster, host)
         if cluster.config.balancer == BALANCER_PEAK_EWMA:
-            latency_take(cluster.hosts[index])
-    if cluster.config.max_step_back != 0:
-        look_at_step_backs(cluster)
+            latency_take(host)
     host_groups_look(&cluster.groups)
 
 
@@ -67,31 +69,97 @@ cdef bint exchange_tried(const Exchange *x, const Host *host) noexcept nogil:
     return False
 
 
-cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
-    cdef BalancerState *state
+cdef inline int32_t algorithm_pick(Cluster *cluster, BalancerState *state) noexcept nogil:
     cdef Worker *worker = cluster.worker
-    cdef Host *host
-    cdef int32_t index = -1
+    if cluster.config.balancer == BALANCER_LEAST_REQUEST:
+        return lb_least_request_pick(state, &worker.random, cluster.config.choices)
+    if cluster.config.balancer == BALANCER_PEAK_EWMA:
+        return lb_peak_ewma_pick(state, &worker.random, &cluster.config.ewma, worker.loop.now)
+    if cluster.config.balancer == BALANCER_RANDOM:
+        return lb_random_pick(state, &worker.random)
+    return lb_round_robin_pick(state)
+
+
+cdef Host *group_pick(Cluster *cluster, BalancerState *state, Exchange *x) noexcept nogil:
+    """A host of one group, if there is one that has not been tried."""
+    cdef Host *host = NULL
+    cdef int32_t index
     cdef int _trial
-    if unlikely(
-        atomic_load_acquire_u32(&cluster.state.epoch) != cluster.epoch or worker.loop.now >= cluster.look_at
-    ):
-        cluster_look(cluster)
-    if unlikely(cluster.groups.count == 0):
-        return NULL
-    state = &cluster.groups.groups[0].balancer
     for _trial in range(PICK_TRIALS):
-        if cluster.config.balancer == BALANCER_LEAST_REQUEST:
-            index = lb_least_request_pick(state, &worker.random, cluster.config.choices)
-        elif cluster.config.balancer == BALANCER_PEAK_EWMA:
-            index = lb_peak_ewma_pick(state, &worker.random, &cluster.config.ewma, worker.loop.now)
-        elif cluster.config.balancer == BALANCER_RANDOM:
-            index = lb_random_pick(state, &worker.random)
-        else:
-            index = lb_round_robin_pick(state)
+        index = algorithm_pick(cluster, state)
         if index < 0:
             return NULL
         host = host_of_load(state.hosts[index].load)
         if likely(x.tried_count == 0) or state.count == 1 or not exchange_tried(x, host):
             break
     return host
+
+
+# -- several groups ---------------------------------------------------------------------------------------------------
+
+cdef HostSet *set_choose(Cluster *cluster, const Exchange *x) noexcept nogil:
+    """The hosts that the exchange's backend may use; NULL: none."""
+    cdef HostGroups *groups = &cluster.groups
+    cdef HostSet *hosts = groups.sets
+    if x.subset == 0:
+        return hosts
+    hosts = host_groups_find(groups, x.subset, x.subset_key)
+    if (hosts == NULL or hosts.fall_back) and groups.flags & ENDPOINTS_FALL_BACK:
+        cluster.stats.subset_fallbacks += 1
+        return groups.sets
+    return hosts
+
+
+cdef Host *pick_elsewhere(Cluster *cluster, const HostSet *hosts, HostGroup **group, Exchange *x) noexcept nogil:
+    """A host that has not been tried, of another group than this one: the next by priority, the own zone first."""
+    cdef HostGroup *left = group[0]
+    cdef Host *host
+    cdef uint32_t index
+    for index in range(hosts.count):
+        if &hosts.groups[index] == left:
+            continue
+        host = group_pick(cluster, &hosts.groups[index].balancer, x)
+        if host != NULL and not exchange_tried(x, host):
+            group[0] = &hosts.groups[index]
+            return host
+    return NULL
+
+
+cdef void pick_count(Cluster *cluster, const HostGroup *group, const Host *host) noexcept nogil:
+    if group.panic:
+        cluster.stats.panic_picks += 1
+    if cluster.groups.flags & ENDPOINTS_ZONE_AWARE:
+        if host.load.zone == ZONE_OWN:
+            cluster.stats.zone_local += 1
+        else:
+            cluster.stats.zone_other += 1
+
+
+cdef Host *pick_grouped(Cluster *cluster, Exchange *x) noexcept nogil:
+    cdef const HostSet *hosts = set_choose(cluster, x)
+    cdef HostGroup *group = NULL
+    cdef Host *host = NULL
+    cdef Host *other
+    if hosts != NULL:
+        group = host_set_draw(hosts, <uint32_t>(random_next(&cluster.worker.random) >> 32))
+    if group == NULL:
+        return NULL
+    host = group_pick(cluster, &group.balancer, x)
+    if unlikely(host == NULL or exchange_tried(x, host)) and hosts.count > 1:
+        other = pick_elsewhere(cluster, hosts, &group, x)
+        if other != NULL:
+            host = other
+    if likely(host != NULL):
+        pick_count(cluster, group, host)
+    return host
+
+
+cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
+    if unlikely(
+        atomic_load_acquire_u32(&cluster.state.epoch) != cluster.epoch
+        or cluster.worker.loop.now >= cluster.look_at
+    ):
+        cluster_look(cluster)
+    if likely(cluster.groups.plain and x.subset == 0):
+        return group_pick(cluster, &cluster.groups.groups[0].balancer, x)
+    return pick_grouped(cluster, x) if cluster.groups.set_count > 0 else NULL

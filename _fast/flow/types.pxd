@@ -251,6 +251,8 @@ cdef struct Exchange:
     Buf *replay_next                   # replaying: the next one to send
     uint32_t replay_bytes
     uint32_t cluster_generation
+    uint32_t subset                    # of the backend that was drawn, as in BackendEntry
+    uint64_t subset_key
     # times, monotonic ns
     uint64_t started                   # first byte of the request
     uint64_t request_deadline

@@ -7,9 +7,16 @@ from tulle._fast.base.random cimport Random
 from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
 from tulle._fast.policy.ewma cimport Ewma
 
+cdef enum Availability:
+    HOST_DOWN = 0                      # thought to be ill: used in a panic only
+    HOST_UP
+    HOST_RESTING                       # well, but not used while another of its set is up
+    HOST_BARRED                        # refuses, as an open breaker does: not even used in a panic
+
 cdef struct HostLoad:                  # one host as this worker has come to know it, in whichever lists it is
     uint32_t active                    # requests in flight from this worker
-    uint32_t available                 # may be used, as of the last look
+    uint32_t available                 # Availability, as of the last look
+    uint32_t zone                      # ZoneKind
     Ewma ewma                          # latency, learnt for peak EWMA only
 
 cdef struct BalancerHost:

@@ -226,6 +226,9 @@ cdef struct FieldEdit:
 cdef struct BackendEntry:
     uint32_t cluster                   # index into Image.clusters
     uint32_t weight_until              # running sum of weights: chosen when draw < weight_until
+    uint32_t subset                    # index of the cluster's set of hosts, at this version; 0: all
+    uint32_t reserved
+    uint64_t subset_key                # of that set, which may have another index at another version
 
 cdef enum Balancer:
     BALANCER_ROUND_ROBIN = 0
@@ -263,18 +266,43 @@ cdef struct Endpoints:
     uint64_t serial                    # rises with every endpoints segment
     Span clusters                      # EndpointList, in the order of Image.clusters
 
+cdef enum EndpointListFlags:
+    ENDPOINTS_ZONE_AWARE = 1           # requests are counted by zone
+    ENDPOINTS_FALL_BACK = 2            # a set of which nothing can be used gives way to that of all endpoints
+
 cdef struct EndpointList:
     uint32_t offset                    # of EndpointEntry[count]
     uint32_t count
     uint64_t hash                      # of the list: a worker keeps its balancer state while it is the same
+    Span sets                          # HostSetEntry; none: one set of one group, which has all endpoints in order
+    uint32_t flags                     # EndpointListFlags
+    uint32_t panic_threshold           # per cent of a priority; 0: there is never a panic
+
+cdef struct HostSetEntry:              # the first has all endpoints, each of the others those of a subset
+    uint64_t key                       # `subset_key`; 0: all
+    Span groups                        # HostGroupEntry, by priority, and within one the own zone first
+
+cdef struct HostGroupEntry:            # endpoints of one priority and, where the own zone is preferred, of one zone
+    uint32_t priority
+    uint32_t reserved
+    Span members                       # uint32_t: indexes into the list
+    Text zone                          # length 0: any, or none
+
+cdef enum ZoneKind:
+    ZONE_UNKNOWN = 0
+    ZONE_OWN
+    ZONE_OTHER
 
 cdef struct EndpointEntry:
     uint32_t slot
     uint32_t generation
     uint32_t weight                    # 1 to 1,000,000
     uint32_t address_length
+    uint32_t priority                  # 0 is preferred
+    uint32_t zone_kind                 # ZoneKind
     Text address_text                  # "127.0.0.1:9001", for logs
     Text zone
+    Text metadata                      # a JSON object, for people
     uint8_t address[112]               # struct sockaddr_in, _in6 or _un
 
 # -- log formats ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 Everything is named by its offset, since the block moves when it grows: keep no pointer into it over a call.
 """
-from tulle._fast.base.types cimport uint32_t
+from tulle._fast.base.types cimport uint32_t, uint64_t
 from tulle._fast.policy.image cimport Text
 
 cdef class ImageBuffer:
@@ -19,6 +19,9 @@ cdef class ImageBuffer:
     # `table` is HostSlot[] or PathSlot[], which are alike
     cdef void put_slot(self, uint32_t table, uint32_t mask, uint32_t hash, uint32_t entry) noexcept nogil
     cdef bytearray finish(self)
+
+# What tells a set of hosts from the others of its cluster: of the pairs (key, value) that its metadata has; never 0
+cdef uint64_t subset_key(tuple pairs) except 0
 
 cdef inline uint32_t slot_mask(size_t count) noexcept nogil:
     """The mask of a table that is at most half full."""

@@ -3,7 +3,18 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcpy, memset
 
+from tulle._fast.base.hash cimport hash_bytes
 from tulle._fast.policy.image cimport HostSlot
+
+
+cdef uint64_t subset_key(tuple pairs) except 0:
+    cdef uint64_t key = 0
+    cdef bytes encoded
+    for pair in pairs:
+        for text in pair:
+            encoded = (<str>text).encode()
+            key = hash_bytes(key, <const char *>encoded, <uint32_t>len(encoded))
+    return key | 1
 
 
 cdef class ImageBuffer:

@@ -43,10 +43,33 @@ cdef class Reader:
         if header == NULL:
             raise ValueError("this is not an endpoints segment of this version of Tulle")
         clusters = []
+        sets = []
         for index in range(header.clusters.count):
             list = image_endpoints(header, index)
             clusters.append((list.hash, [self.endpoint(list.offset, number) for number in range(list.count)]))
-        return {"version": header.version, "serial": header.serial, "size": header.size, "clusters": clusters}
+            sets.append([self.groups(found) for found in self.sets(list)])
+        return {
+            "version": header.version, "serial": header.serial, "size": header.size, "clusters": clusters, "sets": sets,
+        }
+
+    cdef list sets(self, const EndpointList *list):
+        cdef const HostSetEntry *entry = <const HostSetEntry *>(self.block + list.sets.offset)
+        cdef uint32_t index
+        return [(entry[index].groups.offset, entry[index].groups.count) for index in range(list.sets.count)]
+
+    cdef list groups(self, tuple span):
+        """(priority, zone, indexes of the endpoints) of each group."""
+        cdef const HostGroupEntry *entry = <const HostGroupEntry *>(self.block + <uint32_t>span[0])
+        cdef const uint32_t *members
+        cdef uint32_t index, number
+        groups = []
+        for index in range(span[1]):
+            members = <const uint32_t *>(self.block + entry[index].members.offset)
+            groups.append((
+                entry[index].priority, self.text(entry[index].zone),
+                [members[number] for number in range(entry[index].members.count)],
+            ))
+        return groups
 
     cdef bytes text(self, Text text):
         return self.block[text.offset:<Py_ssize_t>text.offset + text.length]
@@ -77,7 +100,7 @@ cdef class Reader:
     cdef list backends(self, Span span):
         cdef const BackendEntry *entry = <const BackendEntry *>(self.block + span.offset)
         cdef uint32_t index
-        return [(entry[index].cluster, entry[index].weight_until) for index in range(span.count)]
+        return [(entry[index].cluster, entry[index].weight_until, entry[index].subset) for index in range(span.count)]
 
     cdef list predicates(self, Span span):
         cdef const PredicateEntry *entry = <const PredicateEntry *>(self.block + span.offset)
@@ -109,6 +132,7 @@ cdef class Reader:
         cdef const EndpointEntry *entry = <const EndpointEntry *>(self.block + offset) + index
         return {
             "slot": entry.slot, "generation": entry.generation, "weight": entry.weight,
-            "address_text": self.text(entry.address_text), "zone": self.text(entry.zone),
+            "priority": entry.priority, "zone_kind": entry.zone_kind, "address_text": self.text(entry.address_text),
+            "zone": self.text(entry.zone), "metadata": self.text(entry.metadata),
             "address": <bytes>(<const char *>entry.address)[:entry.address_length],
         }

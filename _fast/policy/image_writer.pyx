@@ -67,7 +67,7 @@ cdef class RoutesWriter:
         image.flags = 0
         self.out.reserve(sizeof(Image))
         image.clusters = write_clusters(self.out, self.table.clusters, cluster_slots)
-        image.routes = RouteWriter(self.out, self.predicates).write(self.table.tables, route_ids)
+        image.routes = RouteWriter(self.out, self.predicates).write(self.table, route_ids)
         image.tables = self.write_tables(image.routes.offset)
         image.listeners = self.write_listeners(listener_ids, image.tables.offset)
         image.log_format = _LOG_FORMATS[self.table.log_format]

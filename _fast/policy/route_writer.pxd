@@ -7,9 +7,10 @@ from tulle._fast.policy.predicate_writer cimport PredicateWriter
 cdef class RouteWriter:
     cdef ImageBuffer out
     cdef PredicateWriter predicates
+    cdef tuple clusters                # rows
     cdef dict spans                    # rows that are alike and written already, to their Span
-    # RouteEntry[] of the routes of all tables, whose `ids` are in that order
-    cdef Span write(self, tables, list ids) except *
+    # RouteEntry[] of the routes of all tables of a `RoutingTable`, whose `ids` are in that order
+    cdef Span write(self, table, list ids) except *
     cdef int write_route(self, route, uint32_t identity, uint32_t offset) except -1
     cdef int fill_traffic(self, RouteEntry *entry, route) except -1
     cdef int fill_retry(self, RouteEntry *entry, retry) except -1

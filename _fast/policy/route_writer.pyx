@@ -9,6 +9,7 @@ from tulle._fast.http.message cimport (
     FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID,
 )
 from tulle._fast.policy.image cimport *
+from tulle._fast.policy.image_buffer cimport subset_key
 from tulle._fast.policy.traffic_writer cimport write_rates
 
 # Without retries, for a connection that its host closes as it is used again
@@ -41,13 +42,14 @@ cdef class RouteWriter:
         self.predicates = predicates
         self.spans = {}
 
-    cdef Span write(self, tables, list ids) except *:
+    cdef Span write(self, table, list ids) except *:
         cdef Span span
         cdef uint32_t index = 0
         span.count = <uint32_t>len(ids)
         span.offset = self.out.reserve(sizeof(RouteEntry), span.count)
-        for table in tables:
-            for route in table.routes:
+        self.clusters = table.clusters
+        for group in table.tables:
+            for route in group.routes:
                 self.write_route(route, <uint32_t>ids[index], span.offset + index * <uint32_t>sizeof(RouteEntry))
                 index += 1
         return span
@@ -139,6 +141,9 @@ cdef class RouteWriter:
             until += <uint32_t>row.weight
             entry[index].cluster = row.cluster
             entry[index].weight_until = until
+            if row.subset:
+                entry[index].subset = row.subset
+                entry[index].subset_key = subset_key(self.clusters[row.cluster].subsets[row.subset - 1])
         self.spans[rows] = (span.offset, span.count)
         return span
 

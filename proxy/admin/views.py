@@ -150,5 +150,9 @@ def _route(route: View, table: RoutingTable) -> View:
         for name in [name for name, value in match.items() if not value]:
             del match[name]
     for backend in route["backends"]:
-        backend["cluster"] = table.clusters[backend["cluster"]].name
+        cluster = table.clusters[backend["cluster"]]
+        backend["cluster"] = cluster.name
+        subset = backend.pop("subset")
+        if subset:
+            backend["subset"] = dict(cluster.subsets[subset - 1])
     return {name: value for name, value in route.items() if value not in (None, "", [], 0, False)}

@@ -154,7 +154,7 @@ def test_resolved_names_become_endpoints(sample: Path) -> None:
     with compiled(sample) as (outcome, _, endpoints):
         assert b"127.0.0.1:9001" in endpoints[:]
         again = compile_endpoints(
-            outcome.result.table, outcome.result.names, 1, {"v2.internal:9002": ["127.0.0.7", "::1"]}
+            outcome.result.table, outcome.result.names, 1, {"v2.internal:9002": ["127.0.0.7", "::1"]}, ""
         )
         try:
             content = os.pread(again.endpoints_fd, 1 << 20, 0)

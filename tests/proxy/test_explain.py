@@ -145,3 +145,29 @@ def test_the_command(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_requests_from_what_was_typed(url: str, host: bytes, path: bytes, query: bytes) -> None:
     assert parse_request("GET", url, [])[1:4] == (host, path, query)
+
+
+def test_a_route_to_subsets(tmp_path: Path) -> None:
+    path = tmp_path / "tulle.yaml"
+    path.write_text("""
+listeners: [{name: web, address: "127.0.0.1:8080", routes: main}]
+routes:
+  main:
+    - name: canary
+      backends:
+        - {cluster: v1, weight: 9, subset: {version: v1, tier: x}}
+        - {cluster: v1, subset: {version: v3}}
+clusters:
+  v1:
+    subset_fallback: any
+    endpoints:
+      - {address: "127.0.0.1:9001", metadata: {version: v1, tier: x}}
+      - {address: "127.0.0.1:9002", metadata: {version: v1}}
+""")
+    _, lines = explain(path, "GET", "/")
+    assert [line for line in lines if line.startswith(("cluster", "          when"))] == [
+        "cluster   v1 {tier: x, version: v1}: 90 %, round_robin over 127.0.0.1:9001",
+        "          when none of these may be used, any endpoint serves",
+        "cluster   v1 {version: v3}: 10 %, round_robin over no endpoints",
+        "          when none of these may be used, any endpoint serves",
+    ]

@@ -1,9 +1,11 @@
 """Counts as a worker does, so that the readers can be tested."""
 from libc.stdlib cimport free, malloc
 
+from tulle._fast.base.atomic cimport atomic_fetch_add_u32
 from tulle._fast.base.histogram cimport Histogram, histogram_octave, histogram_step
 from tulle._fast.base.shared cimport (
-    Lane, Series, histogram_record, lane_cluster, lane_endpoint, lane_series, shared_cluster_lines, shared_lane,
+    Lane, Series, histogram_record, lane_cluster, lane_endpoint, lane_series, shared_cluster_lines,
+    shared_cluster_state, shared_endpoint_health, shared_lane,
 )
 from tulle._fast.base.stats cimport Stats
 from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
@@ -31,6 +33,13 @@ def flag(Stats stats, uint32_t lane, uint32_t listener, int flag, uint64_t recei
     series.flags[flag] += 1
     series.bytes_received += received
     series.bytes_sent += sent
+
+
+def set_unhealthy(Stats stats, uint32_t cluster, endpoints: dict[int, bool]) -> None:
+    """Say as health checks do of endpoints by slot, of the cluster in this slot, whether they fail."""
+    for slot, unhealthy in endpoints.items():
+        shared_endpoint_health(stats.shared, slot).unhealthy = unhealthy
+    atomic_fetch_add_u32(&shared_cluster_state(stats.shared, cluster).epoch, 1)
 
 
 def fill_arena(Stats stats, uint32_t lane) -> None:

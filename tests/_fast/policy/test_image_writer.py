@@ -7,6 +7,7 @@ from typing import Any
 from tulle._fast.policy.endpoints_writer import write_endpoints
 from tulle._fast.policy.image_reader import Reader
 from tulle._fast.policy.image_writer import OPERATORS, write_routes
+from tulle.controlplane.grouping import ClusterEndpoints, HostGroup, HostSet
 from tulle.controlplane.log_format import OPERATORS as NAMES
 from tulle.controlplane.log_format import OPERATORS_OF_HEADERS
 from tulle.controlplane.regex import compile_pattern
@@ -34,7 +35,7 @@ FORWARD = RouteRow(
     name="forward",
     kind="forward",
     matches=(MatchRow(),),
-    backends=(BackendRow(1, 10), BackendRow(0, 90)),
+    backends=(BackendRow(1, 10, 2), BackendRow(0, 90)),
     request_timeout=1,
     try_timeout=2,
     idle_timeout=3,
@@ -63,6 +64,8 @@ RESPONSE = RouteRow(
 A_FLAGS: Any = ("merge", "refuse", True, True, "me", True)
 B_FLAGS: Any = ("refuse", "decode", False, False, "", False)
 C_FLAGS: Any = ("keep", "keep", True, False, "", False)
+BUDGET = RetryBudgetRow(21, 22)
+SUBSETS = ((("a", "b"),), (("c", "d"),))
 TABLE = RoutingTable(
     listeners=(
         ListenerRow("a", "127.0.0.1:1", "http", 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, *A_FLAGS),
@@ -71,8 +74,8 @@ TABLE = RoutingTable(
     ),
     tables=(TableRow("one", (FORWARD, REDIRECT)), TableRow("two", (RESPONSE,))),
     clusters=(
-        ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, RetryBudgetRow(21, 22)),
-        ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1),
+        ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, BUDGET),
+        ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, subsets=SUBSETS),
     ),
     log_format="text",
     log_items=(LogItemRow("", "lit "), LogItemRow("REQ", "", "x-a", "x-b", 5), LogItemRow("METHOD")),
@@ -100,7 +103,7 @@ def test_listeners() -> None:
 def test_a_route_that_forwards() -> None:
     route = Reader(image()).routes()["routes"][0]
     assert (route["id"], route["kind"], route["name"], route["flags"]) == (31, 0, b"forward", 1 | 2 | 4 | 8)
-    assert (route["backends"], route["total_weight"]) == ([(1, 10), (0, 100)], 100)
+    assert (route["backends"], route["total_weight"]) == ([(1, 10, 2), (0, 100, 0)], 100)
     assert (route["request_timeout"], route["try_timeout"], route["idle_timeout"]) == (1, 2, 3)
     assert (route["retry_attempts"], route["retry_on"], route["retry_statuses"]) == (4, 31 | 64, [503, 429])
     assert (route["retry_base"], route["retry_max"], route["replay_bytes"]) == (5, 6, 7)
@@ -170,30 +173,57 @@ def test_the_same_table_makes_the_same_image() -> None:
 
 def test_endpoints() -> None:
     address = struct.pack("=H", socket.AF_INET) + b"\x23\x29\x7f\0\0\1" + bytes(8)
-    one = (1, 2, 3, "127.0.0.1:9001", "z", address)
-    two = (4, 5, 1, "unix:/a", "", struct.pack("=H", socket.AF_UNIX) + b"/a\0")
-    written = Reader(write_endpoints([[one, two], [], [one]], 7, 8)).endpoints()
+    one = (1, 2, 3, "127.0.0.1:9001", "z", address, 4, 1, '{"a":"b"}')
+    two = (4, 5, 1, "unix:/a", "", struct.pack("=H", socket.AF_UNIX) + b"/a\0", 0, 0, "")
+    clusters = [ClusterEndpoints([one, two]), ClusterEndpoints([]), ClusterEndpoints([one])]
+    written = Reader(write_endpoints(clusters, 7, 8)).endpoints()
     assert (written["version"], written["serial"]) == (7, 8)
     lists = [found for _, found in written["clusters"]]
     assert lists[0][0] == {
         "slot": 1, "generation": 2, "weight": 3, "address_text": b"127.0.0.1:9001", "zone": b"z",
-        "address": address,
+        "address": address, "priority": 4, "zone_kind": 1, "metadata": b'{"a":"b"}',
     }  # fmt: skip
     assert lists[0][1]["address"] == two[5]
     assert (lists[1], lists[2]) == ([], lists[0][:1])
+    assert written["sets"] == [[], [], []]
+
+
+def test_sets_and_groups() -> None:
+    endpoints = [(index, 1, 1, "", "", b"", 0, 0, "") for index in range(3)]
+    sets = [
+        HostSet((), [HostGroup(0, "a", [0]), HostGroup(0, "b", [2, 1])]),
+        HostSet((("k", "v"),), [HostGroup(9, "", [1])]),
+        HostSet((("k", "w"),), []),
+    ]
+    written = Reader(write_endpoints([ClusterEndpoints(endpoints, sets=sets)], 1, 1)).endpoints()
+    assert written["sets"] == [[[(0, b"a", [0]), (0, b"b", [2, 1])], [(9, b"", [1])], []]]
 
 
 def test_the_hash_of_a_list_tells_what_a_worker_would_miss() -> None:
-    base = (1, 2, 3, "127.0.0.1:9001", "z", b"address")
+    base = (1, 2, 3, "127.0.0.1:9001", "z", b"address", 0, 0, "")
 
-    def hash_of(*servers: tuple[object, ...]) -> int:
-        found: int = Reader(write_endpoints([[], list(servers)], 1, 1)).endpoints()["clusters"][1][0]
+    def hash_of(*servers: tuple[object, ...], **grouping: Any) -> int:
+        clusters = [ClusterEndpoints([]), ClusterEndpoints(list(servers), **grouping)]
+        found: int = Reader(write_endpoints(clusters, 1, 1)).endpoints()["clusters"][1][0]
         return found
 
     changed = [
         (*base[:index], value, *base[index + 1 :])
-        for index, value in ((0, 9), (1, 9), (2, 9), (4, "y"), (5, b"b"))
+        for index, value in ((0, 9), (1, 9), (2, 9), (4, "y"), (5, b"b"), (6, 1), (7, 1))
     ]
-    hashes = [hash_of(base), hash_of(), hash_of(base, base), *[hash_of(other) for other in changed]]
+    groupings: list[dict[str, Any]] = [
+        {"panic_threshold": 0},
+        {"zone_aware": True},
+        {"fall_back": True},
+        {"sets": [HostSet((), [HostGroup(0, "", [0])])]},
+        {"sets": [HostSet((), [HostGroup(1, "", [0])])]},
+        {"sets": [HostSet((), [HostGroup(0, "", [0, 0])])]},
+        {"sets": [HostSet((), []), HostSet((("a", "b"),), [])]},
+        {"sets": [HostSet((), []), HostSet((("b", "a"),), [])]},
+    ]
+    hashes = [
+        hash_of(base), hash_of(), hash_of(base, base), *[hash_of(other) for other in changed],
+        *[hash_of(base, **grouping) for grouping in groupings],
+    ]  # fmt: skip
     assert len(set(hashes)) == len(hashes)
     assert hash_of(base) == hash_of(base)
