@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tulle.controlplane.model_traffic import RateLimit
+from tulle.controlplane.model_matches import Match, ValueMatch
+from tulle.controlplane.model_traffic import Fault, RateLimit
 from tulle.controlplane.model_values import (
     Duration,
     FieldName,
@@ -30,31 +31,6 @@ class Backend(Section, frozen=True):
     cluster: Name
     weight: Weight = 1
     subset: dict[MetadataKey, MetadataValue] = {}
-
-
-class ValueMatch(Section, frozen=True):
-    """What a header or a query parameter must be: exactly one of the three."""
-
-    exact: str | None = None
-    regex: str | None = None
-    present: Literal[True] | None = None
-
-
-class PathMatch(Section, frozen=True):
-    """What the path must be: exactly one of the three."""
-
-    exact: PathText | None = None
-    prefix: PathText | None = None
-    regex: str | None = None
-
-
-class Match(Section, frozen=True):
-    """What a request must be like; all the parts that are given."""
-
-    path: PathMatch = PathMatch(prefix="/")
-    method: FieldName | None = None
-    headers: dict[FieldName, ValueMatch] = {}
-    query: dict[Annotated[str, Meta(min_length=1)], ValueMatch] = {}
 
 
 class PathEdit(Section, frozen=True):
@@ -85,11 +61,12 @@ class Response(Section, frozen=True):
 class Timeouts(Section, frozen=True):
     """How long things may take; `0s` is without limit.
 
-    Without `request`, the response has to begin within 15 s and may then go on for as long as it likes, so
-    that event streams are not cut.
+    Without `request`, the response has to begin within `first_byte`, or 15 s, and may then go on for as long
+    as it likes, so that event streams are not cut.
     """
 
     request: Duration | None = None
+    first_byte: Duration | None = None
     per_try: Duration = "0s"
     idle: Duration = "5m"
 
@@ -146,3 +123,5 @@ class Route(Section, frozen=True):
     upgrade: bool = True
     connect: bool = False
     rate_limits: list[RateLimit] = []
+    fault: Fault | None = None
+    max_request_body: Size | None = None

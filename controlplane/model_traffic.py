@@ -4,10 +4,37 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tulle.controlplane.model_values import Count, Duration, FieldName, Section
+from tulle.controlplane.model_matches import ValueMatch
+from tulle.controlplane.model_values import Count, Duration, FieldName, Section, Status
 from tulle.controlplane.units import END
 
 PolicyName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/-]+" + END)]
+
+
+Percentage = Annotated[float, Meta(ge=0, le=100)]
+
+
+class Delay(Section, frozen=True):
+    """Requests that are held back for a while before they go their way."""
+
+    duration: Duration
+    percentage: Percentage = 100.0
+    headers: dict[FieldName, ValueMatch] = {}
+
+
+class Abort(Section, frozen=True):
+    """Requests that are answered with an error in place of going their way."""
+
+    status: Status
+    percentage: Percentage = 100.0
+    headers: dict[FieldName, ValueMatch] = {}
+
+
+class Fault(Section, frozen=True):
+    """Faults that are injected, to see how clients bear them."""
+
+    delay: Delay | None = None
+    abort: Abort | None = None
 
 
 class RateLimitKey(Section, frozen=True):

@@ -70,6 +70,8 @@ class _Checker:
                 return self.text(value, kind, path, "")
             case inspect.IntType():
                 return self.integer(value, kind, path)
+            case inspect.FloatType():
+                return self.number(value, kind, path)
             case inspect.BoolType():
                 if isinstance(value, bool):
                     return value
@@ -175,6 +177,15 @@ class _Checker:
             return self.wrong(kind, path, f"{value} is out of range: it must be {wanted}")
         return value
 
+    def number(self, value: Any, kind: inspect.FloatType, path: Path) -> Any:
+        low, high = kind.ge, kind.le
+        wanted = f"a number from {low:g} to {high:g}" if low is not None and high is not None else "a number"
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return self.wrong(kind, path, f"must be {wanted}, not {_called(value)}")
+        if not (low is None or value >= low) or not (high is None or value <= high):
+            return self.wrong(kind, path, f"{value} is out of range: it must be {wanted}")
+        return value
+
 
 def msgspec_refuses(value: str, kind: inspect.StrType) -> bool:
     """Whether the pattern of a type does not match; the same search that the decoder does."""
@@ -195,6 +206,8 @@ def _json_type(kind: inspect.Type) -> type | None:
             return str
         case inspect.IntType():
             return int
+        case inspect.FloatType():
+            return float
         case inspect.BoolType():
             return bool
         case inspect.StructType() | inspect.DictType():
@@ -224,6 +237,8 @@ def placeholder(kind: inspect.Type) -> Any:
             return values[0]
         case inspect.IntType():
             return kind.ge or 0
+        case inspect.FloatType():
+            return kind.ge or 0.0
         case inspect.BoolType():
             return False
         case inspect.StrType():

@@ -79,6 +79,17 @@ class ResponseRow(_Row, frozen=True):
     content_type: str
 
 
+class FaultRow(_Row, frozen=True):
+    """Shares are parts of a million; a delay or a status of 0 is none."""
+
+    delay: int = 0
+    delay_share: int = 0
+    delay_headers: tuple[PredicateRow, ...] = ()
+    abort_status: int = 0
+    abort_share: int = 0
+    abort_headers: tuple[PredicateRow, ...] = ()
+
+
 class RateRow(_Row, frozen=True):
     """A token bucket, or one for each client."""
 
@@ -110,6 +121,9 @@ class RouteRow(_Row, frozen=True):
     upgrade: bool = True
     connect: bool = False
     rate_limits: tuple[RateRow, ...] = ()
+    late_timeout: int = 0  # what request_timeout is longer, once the response has begun
+    max_body: int = 0  # 0: the listener's
+    fault: FaultRow | None = None
 
 
 class TableRow(_Row, frozen=True):

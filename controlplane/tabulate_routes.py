@@ -2,38 +2,32 @@
 
 from collections.abc import Iterable
 
-from tulle._fast.policy.path import path_in_normal_form
 from tulle.controlplane.model import Listener
 from tulle.controlplane.model_routes import (
     Backend,
     HeaderEdits,
-    Match,
     PathEdit,
-    PathMatch,
     Retries,
     Route,
-    ValueMatch,
+    Timeouts,
 )
 from tulle.controlplane.subsets import ClusterIndex
 from tulle.controlplane.table import (
     BackendRow,
     EditRow,
-    MatchRow,
     PathEditRow,
-    PredicateRow,
     ResponseRow,
     RetryRow,
     RouteRow,
     TableRow,
     TargetRow,
 )
-from tulle.controlplane.tabulate_traffic import rate_rows
+from tulle.controlplane.tabulate_matches import match_rows, predicate_rows
+from tulle.controlplane.tabulate_traffic import fault_row, rate_rows
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 from tulle.controlplane.validate_retries import BY_HEADERS, BY_STATUS
 
-_ANY_MATCH = (MatchRow(),)
 _NO_EDITS = HeaderEdits()
-_ANY_PATH = PathMatch(prefix="/")
 DEFAULT_RESPONSE_TIMEOUT = "15s"
 
 
@@ -49,15 +43,16 @@ def route_name(route: Route, table: str, position: int) -> str:
 
 
 def _route(route: Route, table: str, position: int, cluster_index: ClusterIndex) -> RouteRow:
+    request_timeout, late_timeout = _request_timeouts(route.timeouts)
     timeouts = route.timeouts
     return RouteRow(
         name=route_name(route, table, position),
         kind="redirect" if route.redirect else "response" if route.response else "forward",
         hostnames=tuple(["" if name == "*" else name.lower() for name in route.hostnames]),
-        matches=tuple([_match(match) for match in route.matches]) if route.matches else _ANY_MATCH,
+        matches=match_rows(route.matches),
         backends=_backends(route.backends, cluster_index),
-        request_timeout=nanoseconds(timeouts.request or DEFAULT_RESPONSE_TIMEOUT),
-        timeout_to_head=timeouts.request is None,
+        request_timeout=request_timeout,
+        timeout_to_head=late_timeout < 0,
         try_timeout=nanoseconds(timeouts.per_try),
         idle_timeout=nanoseconds(timeouts.idle),
         retry=_retry(route.retries) if route.retries else None,
@@ -69,7 +64,21 @@ def _route(route: Route, table: str, position: int, cluster_index: ClusterIndex)
         upgrade=route.upgrade,
         connect=route.connect,
         rate_limits=rate_rows(route.rate_limits),
+        late_timeout=max(0, late_timeout),
+        max_body=size_in_bytes(route.max_request_body or 0),
+        fault=fault_row(route.fault) if route.fault else None,
     )
+
+
+def _request_timeouts(timeouts: Timeouts) -> tuple[int, int]:
+    """Until the response begins, and how much longer until it ends; -1: for as long as it likes."""
+    begins = nanoseconds(timeouts.first_byte or "0s")
+    if timeouts.request is None:
+        return begins or nanoseconds(DEFAULT_RESPONSE_TIMEOUT), -1
+    ends = nanoseconds(timeouts.request)
+    if begins == 0 or 0 < ends <= begins:
+        return ends, 0
+    return begins, ends - begins if ends else -1
 
 
 def _backends(backends: list[Backend], cluster_index: ClusterIndex) -> tuple[BackendRow, ...]:
@@ -86,37 +95,6 @@ def _backends(backends: list[Backend], cluster_index: ClusterIndex) -> tuple[Bac
     )
 
 
-def _match(match: Match) -> MatchRow:
-    kind, path = _path(match.path) if match.path is not _ANY_PATH else ("prefix", "")
-    return MatchRow(
-        kind,  # type: ignore[arg-type]
-        path,
-        match.method or "",
-        _predicates(match.headers, lower=True) if match.headers else (),
-        _predicates(match.query, lower=False) if match.query else (),
-    )
-
-
-def _path(path: PathMatch) -> tuple[str, str]:
-    if path.exact is not None:
-        return "exact", path_in_normal_form(path.exact)
-    if path.regex is not None:
-        return "regex", path.regex
-    return "prefix", path_in_normal_form(path.prefix or "/").rstrip("/")
-
-
-def _predicates(wanted: dict[str, ValueMatch], lower: bool) -> tuple[PredicateRow, ...]:
-    return tuple(_predicate(name.lower() if lower else name, value) for name, value in wanted.items())
-
-
-def _predicate(name: str, value: ValueMatch) -> PredicateRow:
-    if value.exact is not None:
-        return PredicateRow(name, "exact", value.exact)
-    if value.regex is not None:
-        return PredicateRow(name, "regex", value.regex)
-    return PredicateRow(name, "present")
-
-
 def _retry(retries: Retries) -> RetryRow:
     statuses = {int(reason): None for reason in retries.on if str(reason).isdigit()}
     if BY_STATUS in retries.on:
@@ -129,7 +107,7 @@ def _retry(retries: Retries) -> RetryRow:
         longest=nanoseconds(retries.backoff.max),
         unsafe_methods=retries.unsafe_methods,
         replay_bytes=size_in_bytes(retries.max_replay_body),
-        headers=_predicates(retries.headers, lower=True) if BY_HEADERS in retries.on else (),
+        headers=predicate_rows(retries.headers) if BY_HEADERS in retries.on else (),
         longest_wait=nanoseconds(retries.max_retry_after),
     )
 
@@ -172,7 +150,7 @@ def forwarding_table_row(listener: Listener, cluster_index: ClusterIndex) -> Tab
     route = RouteRow(
         name=listener.name,
         kind="forward",
-        matches=_ANY_MATCH,
+        matches=match_rows([]),
         backends=_backends(listener.backends, cluster_index),
         connect=True,
     )

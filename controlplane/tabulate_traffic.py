@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from tulle.controlplane.model_traffic import RateLimit, RateLimitKey
-from tulle.controlplane.table import RateRow
+from tulle.controlplane.model_traffic import Fault, RateLimit, RateLimitKey
+from tulle.controlplane.table import FaultRow, RateRow
+from tulle.controlplane.tabulate_matches import predicate_rows
 from tulle.controlplane.units import nanoseconds
 
 
@@ -27,4 +28,21 @@ def _rate_row(limit: RateLimit) -> RateRow:
         key="header" if isinstance(limit.key, RateLimitKey) else limit.key,
         header=header,
         always=limit.report == "always",
+    )
+
+
+def share_of(percentage: float) -> int:
+    """Parts of a million."""
+    return round(percentage * 10_000)
+
+
+def fault_row(fault: Fault) -> FaultRow:
+    delay, abort = fault.delay, fault.abort
+    return FaultRow(
+        delay=nanoseconds(delay.duration) if delay else 0,
+        delay_share=share_of(delay.percentage) if delay else 0,
+        delay_headers=predicate_rows(delay.headers) if delay else (),
+        abort_status=abort.status if abort else 0,
+        abort_share=share_of(abort.percentage) if abort else 0,
+        abort_headers=predicate_rows(abort.headers) if abort else (),
     )

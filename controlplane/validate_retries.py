@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 from tulle.controlplane.findings import Report, did_you_mean
-from tulle.controlplane.model_routes import Retries, ValueMatch
+from tulle.controlplane.model_matches import ValueMatch
+from tulle.controlplane.model_routes import Retries
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_values import check_durations, check_size

@@ -7,21 +7,20 @@ from typing import Any
 from tulle._fast.policy.path import normalise_path
 from tulle.controlplane.findings import Report
 from tulle.controlplane.model_clusters import Cluster
+from tulle.controlplane.model_matches import Match, PathMatch, ValueMatch
 from tulle.controlplane.model_routes import (
     Backend,
     HeaderEdits,
-    Match,
     PathEdit,
-    PathMatch,
     Redirect,
     Route,
     Timeouts,
-    ValueMatch,
 )
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_retries import check_retries
-from tulle.controlplane.validate_traffic import check_rates
+from tulle.controlplane.validate_traffic import check_fault, check_rates
+from tulle.controlplane.validate_values import check_size
 
 MOST_SEGMENTS = 64  # of a prefix: MAX_PREFIX_SEGMENTS of the table image
 MOST_EDITS = 256  # fields that a route sets and adds: EXTRAS_MAX of a worker, less what it adds itself
@@ -100,6 +99,10 @@ def _check_route(route: Route, path: Path, clusters: Mapping[str, Cluster], repo
         _check_answer(route, path, report)
     if route.rate_limits:
         check_rates(route.rate_limits, (*path, "rate_limits"), report)
+    if route.fault is not None:
+        check_fault(route.fault, (*path, "fault"), report, _check_value)
+    if route.max_request_body is not None:
+        check_size(route.max_request_body, (*path, "max_request_body"), 1, 1 << 50, report)
 
 
 def _wrong_hostname(hostname: str) -> tuple[str, str]:
@@ -166,17 +169,18 @@ def _check_path(match: PathMatch, path: Path, report: Report) -> None:
 
 def _check_timeouts(timeouts: Timeouts, path: Path, report: Report) -> None:
     values = {}
-    for key in ("request", "per_try", "idle"):
+    for key in ("request", "first_byte", "per_try", "idle"):
         try:
             values[key] = nanoseconds(getattr(timeouts, key) or "0s")
         except ValueError as error:
             report.error("duration", (*path, key), str(error))
             return
-    if values["per_try"] > values["request"] > 0:
-        report.warning(
-            "timeout-order", (*path, "per_try"),
-            f"{timeouts.per_try} is never reached: the whole request may take {timeouts.request}",
-        )  # fmt: skip
+    for key, within in (("per_try", "request"), ("per_try", "first_byte"), ("first_byte", "request")):
+        if values[key] > values[within] > 0:
+            report.warning(
+                "timeout-order", (*path, key),
+                f"{getattr(timeouts, key)} is never reached: {within} is {getattr(timeouts, within)}",
+            )  # fmt: skip
 
 
 def _check_edits(edits: HeaderEdits, path: Path, report: Report) -> None:

@@ -1,16 +1,20 @@
 """The checks of traffic policies, of routes and of listeners."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tulle.controlplane.findings import Report
-from tulle.controlplane.model_traffic import RateLimit
+from tulle.controlplane.model_matches import ValueMatch
+from tulle.controlplane.model_traffic import Fault, RateLimit
 from tulle.controlplane.problems import Path
 from tulle.controlplane.tabulate_traffic import rate_name
 from tulle.controlplane.units import nanoseconds
+from tulle.controlplane.validate_values import check_durations
 
 MOST_RATES = 8  # of a route or a listener
 SHORTEST_INTERVAL = 1_000  # ns between two requests
 LONGEST_REFILL = 30 * 86_400 * 1_000_000_000  # ns until an empty bucket is full
+
+ValueCheck = Callable[[ValueMatch, Path, Report], None]
 
 
 def check_rates(limits: Sequence[RateLimit], path: Path, report: Report) -> None:
@@ -42,3 +46,19 @@ def _check_rate(limit: RateLimit, path: Path, report: Report) -> None:
         report.error(
             "rate", path, "an empty bucket would take more than 30 days to fill", "Lower burst or per."
         )
+
+
+def check_fault(fault: Fault, path: Path, report: Report, check_value: ValueCheck) -> None:
+    if fault.delay is None and fault.abort is None:
+        report.error("combination", path, "needs delay or abort, or both")
+    if fault.delay is not None:
+        check_durations({"duration": fault.delay.duration}, (*path, "delay"), ("duration",), report)
+    for key, part in (("delay", fault.delay), ("abort", fault.abort)):
+        if part is None:
+            continue
+        for name, value in part.headers.items():
+            check_value(value, (*path, key, "headers", name), report)
+        if part.percentage == 0:
+            report.warning("never", (*path, key, "percentage"), "is 0: nothing is injected")
+    if fault.abort is not None and fault.abort.percentage == 100 and not fault.abort.headers:
+        report.warning("always", (*path, "abort"), "every request is answered with this error")

@@ -18,7 +18,7 @@ from tulle._fast.flow.replay cimport replay_keep, replay_next, replay_rewind
 from tulle._fast.flow.reply cimport reply_error
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_NONE, ATTEMPT_RUNNING, ATTEMPT_WAITING, BODY_END, BODY_ERROR, BODY_MORE, SEND_END,
-    SEND_HEAD, TRIED_HOSTS, X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HOLDS_RETRY, X_KEEP_ALIVE, X_REPLAYING,
+    SEND_HEAD, TRIED_HOSTS, X_BACKOFF, X_CLIENT_BLOCKED, X_FRESH, X_HELD, X_HOLDS_RETRY, X_KEEP_ALIVE, X_REPLAYING,
     X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_TUNNEL_DOWN_DONE,
     X_TUNNEL_UP_DONE, Cluster, Host,
 )
@@ -68,7 +68,10 @@ cdef void exchange_timeout(Timer *timer, uint64_t now) noexcept nogil:
     cdef Exchange *x = <Exchange *>(<char *>timer - <size_t>&null.timer)
     if x.flags & X_BACKOFF and x.backoff_until <= now:
         x.flags &= ~<uint32_t>X_BACKOFF
-        attempt_start(x)
+        if unlikely(x.flags & X_HELD):
+            x.worker.hooks.exchange_resume(x)
+        else:
+            attempt_start(x)
         return
     if x.request_deadline != 0 and x.request_deadline <= now:
         if x.cluster != NULL:
@@ -301,7 +304,10 @@ cdef void request_broken(Exchange *x, int result) noexcept nogil:
         attempt_end(&x.attempt)
         x.flags &= ~<uint32_t>X_KEEP_ALIVE
         if not x.flags & X_RESPONSE_BEGUN:
-            reply_error(x, x.status if x.status else 400, FLAG_DPE, b"the request body is malformed")
+            if x.status == 413:
+                reply_error(x, 413, FLAG_DPE, b"the request body is larger than is allowed here")
+            else:
+                reply_error(x, 400, FLAG_DPE, b"the request body is malformed")
             return
         x.response_flags |= <uint32_t>1 << FLAG_DPE
         exchange_finish(x, False, True)
@@ -443,6 +449,8 @@ cdef int attempt_on_head(Attempt *attempt, const Message *message) noexcept nogi
     x.try_deadline = 0
     if x.route.flags & ROUTE_TIMEOUT_TO_HEAD:
         x.request_deadline = 0
+    elif unlikely(x.route.late_timeout != 0) and x.request_deadline != 0:
+        x.request_deadline += x.route.late_timeout
     x.sent_at = attempt.sent
     x.first_byte = attempt.first_byte
     x.series = exchange_series(x)

@@ -20,3 +20,4 @@ cdef void exchange_run(Exchange *x) noexcept nogil
 cdef void exchange_refuse(Exchange *x, uint16_t status, int flag, const char *detail) noexcept nogil
 # The server side can take more again
 cdef void exchange_server_drained(Exchange *x) noexcept nogil
+cdef void exchange_install(Worker *worker) noexcept nogil

@@ -11,12 +11,12 @@ from tulle._fast.base.types cimport likely, unlikely
 from tulle._fast.flow.attempt cimport attempt_start, exchange_timeout
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport request_id_choose
-from tulle._fast.flow.policing cimport police_listener, police_route
+from tulle._fast.flow.policing cimport police_listener, police_resumed, police_route
 from tulle._fast.flow.reply cimport reply_error, reply_fixed, reply_redirect
 from tulle._fast.flow.table cimport table_ref
 from tulle._fast.flow.types cimport (
-    ATTEMPT_RUNNING, X_CONNECT, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_UPGRADE,
-    Cluster,
+    ATTEMPT_RUNNING, X_CONNECT, X_HELD, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL,
+    X_UPGRADE, Cluster,
 )
 from tulle._fast.flow.upgrade cimport upgrade_may_pass
 from tulle._fast.flow.upstream cimport cluster_use
@@ -142,7 +142,6 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     cdef RouteQuery query
     cdef RouteMatch found
     cdef const TableEntry *table
-    cdef const RouteEntry *route
     if unlikely(x.listener == NULL):
         exchange_refuse(x, 503, FLAG_UH, b"this listener is no longer configured")
         return
@@ -151,12 +150,6 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
         return
     if unlikely(not path_prepare(x)):
         exchange_refuse(x, 400, FLAG_DPE, b"the path is malformed, or has an escape that this listener refuses")
-        return
-    if (
-        unlikely(x.listener.max_body != 0) and message.framing == FRAMING_LENGTH
-        and message.content_length > x.listener.max_body
-    ):
-        exchange_refuse(x, 413, FLAG_DPE, b"the request body is larger than this listener allows")
         return
     query.host = message_at(message, message.authority)
     query.host_length = without_port(query.host, message.authority_length)
@@ -170,11 +163,29 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     if unlikely(found.route == NULL):
         reply_error(x, 404, FLAG_NR, NULL)
         return
-    route = found.route
-    x.route = route
-    x.route_id = route.id
+    x.route = found.route
+    x.route_id = found.route.id
     x.prefix_length = found.prefix_length
-    if unlikely(route.flags & ROUTE_POLICED) and not police_route(x):
+    x.max_body = x.listener.max_body
+    if unlikely(x.route.flags & ROUTE_POLICED) and not police_route(x):
+        return
+    exchange_go(x)
+
+
+cdef void exchange_resume(Exchange *x) noexcept nogil:
+    x.flags &= ~<uint32_t>X_HELD
+    if police_resumed(x):
+        exchange_go(x)
+
+
+cdef void exchange_go(Exchange *x) noexcept nogil:
+    """To where the route sends it."""
+    cdef const Message *message = x.request
+    cdef const RouteEntry *route = x.route
+    if (
+        unlikely(x.max_body != 0) and message.framing == FRAMING_LENGTH and message.content_length > x.max_body
+    ):
+        exchange_refuse(x, 413, FLAG_DPE, b"the request body is larger than is allowed here")
         return
     if unlikely(route.kind != ROUTE_FORWARD):
         if route.kind == ROUTE_REDIRECT:
@@ -247,3 +258,7 @@ cdef void exchange_server_drained(Exchange *x) noexcept nogil:
         exchange_finish(x, x.flags & X_KEEP_ALIVE != 0, False)
     elif x.attempt.state == ATTEMPT_RUNNING:
         x.attempt.ops.resume(&x.attempt)
+
+
+cdef void exchange_install(Worker *worker) noexcept nogil:
+    worker.hooks.exchange_resume = exchange_resume

@@ -6,5 +6,7 @@ from tulle._fast.flow.types cimport Exchange
 
 # Before there is a route
 cdef bint police_listener(Exchange *x) noexcept nogil
-# Of a route with ROUTE_POLICED
+# Of a route with ROUTE_POLICED. False also when it is held back for a while
 cdef bint police_route(Exchange *x) noexcept nogil
+# What is left to ask after that while
+cdef bint police_resumed(Exchange *x) noexcept nogil

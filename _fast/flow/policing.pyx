@@ -3,6 +3,7 @@ from libc.stdio cimport snprintf
 
 from tulle._fast.base.shared cimport FLAG_RL
 from tulle._fast.base.types cimport likely, uint32_t, uint64_t
+from tulle._fast.flow.fault cimport fault_abort, fault_delay
 from tulle._fast.flow.head_edits cimport extra_add
 from tulle._fast.flow.rate_limit cimport rate_limits_take
 from tulle._fast.flow.reply cimport reply_error_with
@@ -39,4 +40,12 @@ cdef bint police_listener(Exchange *x) noexcept nogil:
 cdef bint police_route(Exchange *x) noexcept nogil:
     if x.route.flags & ROUTE_ANSWER_FIELDS:
         x.flags |= X_ANSWER_FIELDS
-    return x.route.rate_limits.count == 0 or pass_rates(x, x.route.rate_limits)
+    if x.route.max_body != 0:
+        x.max_body = x.route.max_body
+    if x.route.rate_limits.count != 0 and not pass_rates(x, x.route.rate_limits):
+        return False
+    return x.route.fault == 0 or not (fault_delay(x) or fault_abort(x))
+
+
+cdef bint police_resumed(Exchange *x) noexcept nogil:
+    return not fault_abort(x)

@@ -3,8 +3,8 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 from tulle._fast.base.shared cimport (
-    FLAG_DPE, FLAG_DR, FLAG_DT, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_RL, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH, FLAG_UO,
-    FLAG_UPE, FLAG_UR, FLAG_UT,
+    FLAG_DPE, FLAG_DR, FLAG_DT, FLAG_FI, FLAG_NR, FLAG_OM, FLAG_PT, FLAG_RL, FLAG_SI, FLAG_UC, FLAG_UF, FLAG_UH,
+    FLAG_UO, FLAG_UPE, FLAG_UR, FLAG_UT,
 )
 from tulle._fast.base.types cimport uint32_t, unlikely
 from tulle._fast.flow.answer_fields cimport answer_fields
@@ -37,6 +37,8 @@ cdef const char *flag_detail(int flag) noexcept nogil:
         return b"upstream request timed out"
     if flag == FLAG_UPE:
         return b"upstream sent a malformed response"
+    if flag == FLAG_FI:
+        return b"a fault was injected"
     if flag == FLAG_RL:
         return b"too many requests: a rate limit is reached"
     if flag == FLAG_DT:

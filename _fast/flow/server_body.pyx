@@ -115,7 +115,7 @@ cdef int read_chunked(Exchange *x, Server *server, const char **data, size_t *le
         length[0] = produced
         conn.input.start += consumed
         server.body_read += produced
-        if unlikely(x.listener != NULL and x.listener.max_body != 0 and server.body_read > x.listener.max_body):
+        if unlikely(x.max_body != 0 and server.body_read > x.max_body):
             x.status = 413
             return BODY_ERROR
         if result == CHUNK_LAST:

@@ -18,8 +18,8 @@ from tulle._fast.flow.head_edits cimport extra_add, response_edits
 from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
 from tulle._fast.flow.table cimport table_ref, table_unref
 from tulle._fast.flow.types cimport (
-    SEND_END, SEND_HEAD, X_ANSWER_FIELDS, X_BACKOFF, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED,
-    X_TUNNEL, Exchange, Table,
+    SEND_END, SEND_HEAD, X_ANSWER_FIELDS, X_BACKOFF, X_HELD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN,
+    X_RESPONSE_ENDED, X_TUNNEL, Exchange, Table,
 )
 from tulle._fast.http.date cimport DATE_LENGTH, http_date
 from tulle._fast.http.h1_chunk cimport chunk_write_size
@@ -187,7 +187,12 @@ cdef void server_input(Conn *conn) noexcept nogil:
         return
     if not x.flags & X_REQUEST_READ:
         attempt_pump(x)
-        if server.exchange != x or not x.flags & X_REQUEST_READ:
+        if server.exchange != x:
+            return
+        if not x.flags & X_REQUEST_READ:
+            if unlikely(x.flags & X_HELD and conn.state & CONN_HUNG_UP):
+                # Nobody reads the body up to the client's end while the exchange is held back
+                exchange_client_gone(x)
             return
     if unlikely(conn.state & CONN_HUNG_UP):
         if not x.flags & X_TUNNEL:

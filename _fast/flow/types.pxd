@@ -208,6 +208,7 @@ cdef enum ExchangeFlags:
     X_LOCAL_REPLY = 131072
     X_CONNECT = 262144                 # the request is a CONNECT that the route allows
     X_UPGRADE = 524288                 # an upgrade was asked for and passed on
+    X_HELD = 2097152                   # X_BACKOFF, but before the first try: a delay was injected
     X_ANSWER_FIELDS = 1048576          # the answer gets fields of a policy, see `answer_fields`
 
 cdef struct Exchange:
@@ -253,6 +254,7 @@ cdef struct Exchange:
     uint32_t cluster_generation
     uint32_t subset                    # of the backend that was drawn, as in BackendEntry
     uint64_t subset_key
+    uint64_t max_body                  # bytes of the request body; 0: no limit
     # times, monotonic ns
     uint64_t started                   # first byte of the request
     uint64_t request_deadline
@@ -312,11 +314,13 @@ cdef struct Server:                    # an HTTP/1 connection from a client
     char peer[64]                      # the client's address as text, made when first asked for
     char address[28]                   # sockaddr_in or _in6
 
-cdef struct Hooks:                     # upward calls of the pool
+cdef struct Hooks:                     # upward calls of the pool and of timers
     int (*connect)(Worker *worker, Attempt *attempt) noexcept nogil
     void (*close_idle)(Upstream *upstream) noexcept nogil
     void (*attempt_ready)(Attempt *attempt) noexcept nogil
     void (*attempt_failed)(Attempt *attempt, int flag) noexcept nogil
+    # of the timer: what was held back goes its way
+    void (*exchange_resume)(Exchange *x) noexcept nogil
 
 cdef struct Worker:
     Loop loop

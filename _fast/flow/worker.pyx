@@ -12,6 +12,7 @@ from tulle._fast.base.types cimport uint32_t, uint64_t
 from tulle._fast.flow.attempt cimport exchange_give_up
 from tulle._fast.flow.client_h1 cimport client_install
 from tulle._fast.flow.control cimport CONTROL_DRAINED
+from tulle._fast.flow.exchange cimport exchange_install
 from tulle._fast.flow.server_h1 cimport server_install
 from tulle._fast.flow.types cimport MAX_LANES, Exchange, Server, Upstream, Worker
 from tulle._fast.flow.upstream cimport clusters_sweep
@@ -61,6 +62,7 @@ cdef int worker_setup(Worker *worker) noexcept nogil:
     gethostname(worker.hostname, sizeof(worker.hostname) - 1)
     server_install(worker)
     client_install(worker)
+    exchange_install(worker)
     worker.lane.header.pid = <uint32_t>getpid()
     worker.lane.header.state = LANE_RUNNING
     worker.wall_offset = clock_wall() - clock_monotonic()

@@ -211,6 +211,9 @@ cdef struct RouteEntry:                # what every request reads comes first: t
     Span retry_headers                 # PredicateEntry, of the response
     uint64_t retry_after_max           # longest Retry-After that is waited for; 0: it is not heeded
     Span rate_limits                   # RateRule
+    uint64_t late_timeout              # what request_timeout is longer, once the response has begun
+    uint64_t max_body                  # bytes of a request body, in place of the listener's; 0: the listener's
+    uint32_t fault                     # offset of a FaultEntry, or 0
 
 cdef enum FieldEditKind:
     FIELD_EDIT_REMOVE = 0

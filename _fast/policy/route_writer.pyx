@@ -10,7 +10,7 @@ from tulle._fast.http.message cimport (
 )
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.image_buffer cimport subset_key
-from tulle._fast.policy.traffic_writer cimport write_rates
+from tulle._fast.policy.traffic_writer cimport write_fault, write_rates
 
 # Without retries, for a connection that its host closes as it is used again
 DEFAULT_REPLAY_BYTES = 65536
@@ -68,6 +68,7 @@ cdef class RouteWriter:
             entry.flags |= ROUTE_TIMEOUT_TO_HEAD
         entry.backends = self.write_backends(route.backends, &entry.total_weight)
         entry.request_timeout = route.request_timeout
+        entry.late_timeout = route.late_timeout
         entry.replay_bytes = DEFAULT_REPLAY_BYTES
         entry.try_timeout = route.try_timeout
         entry.idle_timeout = route.idle_timeout
@@ -91,6 +92,12 @@ cdef class RouteWriter:
             entry.rate_limits = write_rates(self.out, route.rate_limits, f"route {entry.id}")
             if any([row.always for row in route.rate_limits]):
                 entry.flags |= ROUTE_ANSWER_FIELDS
+        if route.fault is not None:
+            entry.flags |= ROUTE_POLICED
+            entry.fault = write_fault(self.out, self.predicates, route.fault)
+        if route.max_body:
+            entry.flags |= ROUTE_POLICED
+            entry.max_body = route.max_body
         return 0
 
     cdef int fill_retry(self, RouteEntry *entry, retry) except -1:

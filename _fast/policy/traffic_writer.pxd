@@ -1,6 +1,10 @@
 """The traffic policies of routes and listeners, from their rows. With the GIL, in the compiling process only."""
+from tulle._fast.base.types cimport uint32_t
 from tulle._fast.policy.image cimport Span
 from tulle._fast.policy.image_buffer cimport ImageBuffer
+from tulle._fast.policy.predicate_writer cimport PredicateWriter
 
+# FaultEntry
+cdef uint32_t write_fault(ImageBuffer out, PredicateWriter predicates, row) except? 0
 # RateRule[]; `owner` tells all owners apart, and is the same for one of the same name after a reload
 cdef Span write_rates(ImageBuffer out, tuple rows, str owner) except *

@@ -4,6 +4,7 @@ import hashlib
 from libc.string cimport memset
 
 from tulle._fast.base.types cimport uint32_t
+from tulle._fast.policy.fault cimport FaultEntry
 from tulle._fast.policy.rate_limit cimport RATE_KEY_ALL, RATE_KEY_CLIENT, RATE_KEY_HEADER, RateRule
 
 _SECOND = 1_000_000_000
@@ -43,3 +44,15 @@ def policy_text(row):
     """An item of the RateLimit-Policy field (draft-ietf-httpapi-ratelimit-headers-11); its window is whole seconds."""
     window = f";w={row.per // _SECOND}" if row.per % _SECOND == 0 else ""
     return f'"{row.name}";q={row.requests}{window}'
+
+
+cdef uint32_t write_fault(ImageBuffer out, PredicateWriter predicates, row) except? 0:
+    cdef FaultEntry entry
+    memset(&entry, 0, sizeof(FaultEntry))
+    entry.delay = row.delay
+    entry.delay_share = row.delay_share
+    entry.delay_headers = predicates.write(row.delay_headers)
+    entry.abort_status = row.abort_status
+    entry.abort_share = row.abort_share
+    entry.abort_headers = predicates.write(row.abort_headers)
+    return out.raw(<const char *>&entry, sizeof(FaultEntry))

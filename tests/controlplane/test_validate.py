@@ -34,6 +34,7 @@ NO_BUDGET = {"retry_budget": {"percent": 0, "min_per_second": 0}}
 BOTH_LIMITS = {"retry_budget": {}, "max_retries": 5}
 LONG_EDITS = {"set": {f"x-{number}": "v" * 8000 for number in range(9)}}
 R, M = "routes.main[0]", "routes.main[0].matches[0]"
+ABORT = f"{R}.fault.abort"
 
 
 def changed(*changes: tuple[tuple[str | int, ...], Any]) -> dict[str, Any]:
@@ -73,6 +74,13 @@ ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("workers",), "two", "workers", "must be a whole number"),
     ((*ROUTE, "request_headers"), MANY_EDITS, f"{R}.request_headers", "257 fields"),
     ((*ROUTE, "response_headers"), LONG_EDITS, f"{R}.response_headers", "72,027 bytes"),
+    ((*ROUTE, "fault"), {}, f"{R}.fault", "delay or abort"),
+    ((*ROUTE, "fault"), {"delay": {"duration": "0s"}}, f"{R}.fault.delay.duration", "longer than 0s"),
+    ((*ROUTE, "fault"), {"abort": {"status": 503, "percentage": 101}}, f"{ABORT}.percentage", "to 100"),
+    ((*ROUTE, "fault"), {"abort": {"status": 503, "percentage": "5%"}}, f"{ABORT}.percentage", "number"),
+    ((*ROUTE, "fault"), {"abort": {"status": 100}}, f"{R}.fault.abort.status", "200"),
+    ((*ROUTE, "fault"), {"abort": {"status": 503, "headers": {"x": {}}}}, f"{ABORT}.headers.x", "needs"),
+    ((*ROUTE, "max_request_body"), 0, f"{R}.max_request_body", "from 1"),
     ((*ROUTE, "rate_limits"), [{"requests": 0}], f"{R}.rate_limits[0].requests", "from 1"),
     ((*ROUTE, "rate_limits"), [{"requests": 1, "key": "user"}], f"{R}.rate_limits[0].key", "client_address"),
     ((*ROUTE, "rate_limits"), [{"requests": 1, "per": "0s"}], f"{R}.rate_limits[0].per", "longer than 0s"),
@@ -201,6 +209,14 @@ WARNINGS = [
         "routes.main[1].matches[0]",
     ),
     ((*MATCH, "method"), "get", "method-case", f"{M}.method"),
+    ((*ROUTE, "fault"), {"abort": {"status": 503}}, "always", f"{R}.fault.abort"),
+    ((*ROUTE, "fault"), {"abort": {"status": 503, "percentage": 0}}, "never", f"{R}.fault.abort.percentage"),
+    (
+        (*ROUTE, "timeouts"),
+        {"first_byte": "2s", "request": "1s"},
+        "timeout-order",
+        f"{R}.timeouts.first_byte",
+    ),
     (
         (*ROUTE, "timeouts"),
         {"request": "1s", "per_try": "2s"},

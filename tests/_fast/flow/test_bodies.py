@@ -482,3 +482,21 @@ def test_what_a_fixed_answer_leaves_unread(laboratory: Laboratory) -> None:
     client.expect_end()
     until(lambda: lab.sidecar.total("requests_active") == 0, "the request is over")
     assert not lab.backend.waiting()
+
+
+@pytest.mark.parametrize(("listener", "route"), [(4, 10), (100, 10), (None, 10)])
+def test_a_route_has_its_own_limit_stricter_or_looser(
+    laboratory: Laboratory, listener: int | None, route: int
+) -> None:
+    lab = laboratory(listener={"max_request_body": listener}, route={"max_request_body": route})
+    seen, got = lab.exchange(request("POST", body=b"x" * route), response())
+    assert (seen.body, got.status) == (b"x" * route, 200)
+    for sent in (
+        request("POST", body=b"x" * (route + 1)),
+        request("POST", "/", b"Transfer-Encoding: chunked") + b"b\r\n" + b"x" * 11 + b"\r\n0\r\n\r\n",
+    ):
+        client = lab.client()
+        client.send(sent)
+        answer = client.read_response()
+        assert answer.status == 413
+        assert b"larger" in answer.body

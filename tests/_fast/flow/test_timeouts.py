@@ -370,3 +370,52 @@ def test_a_place_in_the_queue_does_not_count_against_connecting(laboratory: Labo
     time.sleep(0.4)  # what is tried is that nothing happens meanwhile
     another.send(response(b"second"))
     assert second.read_response().body == b"second"
+
+
+# -- the first byte --------------------------------------------------------------------------------------
+
+
+def test_first_byte(laboratory: Laboratory) -> None:
+    """Over all tries, from the end of the request."""
+    retries = {"on": ["reset"], "attempts": 100, "backoff": {"base": "1ms", "max": "1ms"}}
+    lab = laboratory(route={"timeouts": {"first_byte": "300ms", "per_try": "100ms"}, "retries": retries})
+    client = lab.client()
+    with takes(0.3):
+        client.send(request())
+        assert client.read_response().status == 504
+    assert lab.sidecar.cluster("request_timeouts") == 1
+    assert lab.sidecar.cluster("retries") >= 1
+
+
+def test_first_byte_does_not_hurry_a_slow_request(laboratory: Laboratory) -> None:
+    lab = laboratory(route={"timeouts": {"first_byte": "200ms"}})
+    client, upstream = begin(lab, request("PUT", "/", CHUNKED))
+    time.sleep(0.4)
+    client.send(b"1\r\nx\r\n0\r\n\r\n")
+    upstream.send(response())
+    assert client.read_response().status == 200
+
+
+def test_event_streams_are_not_cut_when_only_their_beginning_is_limited(laboratory: Laboratory) -> None:
+    lab = laboratory(route={"timeouts": {"first_byte": "200ms"}})
+    client, upstream = begin(lab, request())
+    upstream.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    assert client.read_head().status == 200
+    time.sleep(0.4)
+    upstream.send(b"9\r\ndata: 1\n\n\r\n")
+    assert client.read_line() == b"9"
+    upstream.close()
+
+
+def test_first_byte_and_then_the_rest_of_the_request_timeout(laboratory: Laboratory) -> None:
+    lab = laboratory(route={"timeouts": {"first_byte": "200ms", "request": "600ms"}})
+    client = lab.client()
+    with takes(0.2, 0.6):
+        client.send(request())
+        assert client.read_response().status == 504
+    lab.accept().close()
+    with takes(0.6):
+        client, upstream = begin(lab, request())
+        upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345")
+        assert client.read_head().status == 200
+        client.expect_gone()

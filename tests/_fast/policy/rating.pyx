@@ -1,11 +1,14 @@
-"""Rate limits on shared memory as plain functions, for tests; built in place only."""
+"""Rate limits on shared memory, and faults, as plain functions, for tests; built in place only."""
 from libc.string cimport memset
 
 from tulle._fast.base.clock cimport clock_monotonic
+from tulle._fast.base.random cimport Random, random_next, random_seed
 from tulle._fast.base.shared cimport RATE_CLIENT_SETS, RATE_WAYS, RateBucket, shared_rate_clients
 from tulle._fast.base.siphash cimport SipHash, SipKey, sip_begin, sip_end, sip_feed
 from tulle._fast.base.stats cimport Stats
 from tulle._fast.base.types cimport uint32_t, uint64_t
+from tulle._fast.policy.fault cimport fault_hits
+from tulle._fast.policy.image cimport Span
 from tulle._fast.policy.rate_limit cimport RateRule, RateState, RateTable, rate_give_back, rate_look, rate_take
 
 WAYS = RATE_WAYS
@@ -88,6 +91,20 @@ def hammer(
                     taken[2 + 2 * count] = now
                 count += 1
     taken[0] = count
+
+
+def hits(uint32_t share, uint32_t draws, uint64_t seed) -> int:
+    """How many of so many requests a fault with that share hits."""
+    cdef Random random
+    cdef Span none
+    cdef uint32_t count = 0
+    cdef uint32_t _draw
+    none.offset = 0
+    none.count = 0
+    random_seed(&random, seed)
+    for _draw in range(draws):
+        count += fault_hits(NULL, NULL, share, none, random_next(&random))
+    return count
 
 
 def siphash(uint64_t low, uint64_t high, list pieces) -> int:

@@ -13,7 +13,8 @@ from tulle._fast.policy.explain import Explainer
 from tulle._fast.policy.image_writer import write_routes
 from tulle.controlplane.model import Config, Listener
 from tulle.controlplane.model_clusters import Cluster
-from tulle.controlplane.model_routes import Backend, Match, PathMatch, Route, ValueMatch
+from tulle.controlplane.model_matches import Match, PathMatch, ValueMatch
+from tulle.controlplane.model_routes import Backend, Route
 from tulle.controlplane.regex import compile_pattern
 from tulle.controlplane.tabulate import tabulate
 
