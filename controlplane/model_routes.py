@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from tulle.controlplane.model_matches import Match, ValueMatch
-from tulle.controlplane.model_traffic import Fault, RateLimit
+from tulle.controlplane.model_traffic import Cors, Fault, RateLimit
 from tulle.controlplane.model_values import (
     Duration,
     FieldName,
@@ -124,4 +124,5 @@ class Route(Section, frozen=True):
     connect: bool = False
     rate_limits: list[RateLimit] = []
     fault: Fault | None = None
+    cors: Cors | None = None
     max_request_body: Size | None = None

@@ -37,6 +37,17 @@ class Fault(Section, frozen=True):
     abort: Abort | None = None
 
 
+class Cors(Section, frozen=True):
+    """Which scripts of other origins may read the answers, and what they may send."""
+
+    allow_origins: Annotated[tuple[Annotated[str, Meta(max_length=320)], ...], Meta(min_length=1)]
+    allow_methods: tuple[FieldName, ...] = ()
+    allow_headers: tuple[FieldName, ...] = ()
+    expose_headers: tuple[FieldName, ...] = ()
+    max_age: Duration = "5s"
+    allow_credentials: bool = False
+
+
 class RateLimitKey(Section, frozen=True):
     """Who shares a bucket: those whose field of this name has the same value."""
 

@@ -90,6 +90,17 @@ class FaultRow(_Row, frozen=True):
     abort_headers: tuple[PredicateRow, ...] = ()
 
 
+class CorsRow(_Row, frozen=True):
+    """Origins in lower case; `*` alone is any."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    exposed: tuple[str, ...]
+    max_age: int
+    credentials: bool
+
+
 class RateRow(_Row, frozen=True):
     """A token bucket, or one for each client."""
 
@@ -124,6 +135,7 @@ class RouteRow(_Row, frozen=True):
     late_timeout: int = 0  # what request_timeout is longer, once the response has begun
     max_body: int = 0  # 0: the listener's
     fault: FaultRow | None = None
+    cors: CorsRow | None = None
 
 
 class TableRow(_Row, frozen=True):

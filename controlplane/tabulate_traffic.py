@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tulle.controlplane.model_traffic import Fault, RateLimit, RateLimitKey
-from tulle.controlplane.table import FaultRow, RateRow
+from tulle.controlplane.model_traffic import Cors, Fault, RateLimit, RateLimitKey
+from tulle.controlplane.table import CorsRow, FaultRow, RateRow
 from tulle.controlplane.tabulate_matches import predicate_rows
 from tulle.controlplane.units import nanoseconds
 
@@ -28,6 +28,17 @@ def _rate_row(limit: RateLimit) -> RateRow:
         key="header" if isinstance(limit.key, RateLimitKey) else limit.key,
         header=header,
         always=limit.report == "always",
+    )
+
+
+def cors_row(cors: Cors) -> CorsRow:
+    return CorsRow(
+        origins=tuple(origin.lower() for origin in cors.allow_origins),
+        methods=cors.allow_methods,
+        headers=cors.allow_headers,
+        exposed=cors.expose_headers,
+        max_age=nanoseconds(cors.max_age),
+        credentials=cors.allow_credentials,
     )
 
 

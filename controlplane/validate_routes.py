@@ -19,7 +19,7 @@ from tulle.controlplane.model_routes import (
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_retries import check_retries
-from tulle.controlplane.validate_traffic import check_fault, check_rates
+from tulle.controlplane.validate_traffic import check_cors, check_fault, check_rates
 from tulle.controlplane.validate_values import check_size
 
 MOST_SEGMENTS = 64  # of a prefix: MAX_PREFIX_SEGMENTS of the table image
@@ -101,6 +101,13 @@ def _check_route(route: Route, path: Path, clusters: Mapping[str, Cluster], repo
         check_rates(route.rate_limits, (*path, "rate_limits"), report)
     if route.fault is not None:
         check_fault(route.fault, (*path, "fault"), report, _check_value)
+    if route.cors is not None:
+        check_cors(route.cors, (*path, "cors"), report)
+        if route.matches and all(match.method not in (None, "OPTIONS") for match in route.matches):
+            report.warning(
+                "cors-method", (*path, "cors"), "no preflight comes here: that is an OPTIONS",
+                "Match without a method, or add a match with OPTIONS.",
+            )  # fmt: skip
     if route.max_request_body is not None:
         check_size(route.max_request_body, (*path, "max_request_body"), 1, 1 << 50, report)
 

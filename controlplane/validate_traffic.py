@@ -1,10 +1,11 @@
 """The checks of traffic policies, of routes and of listeners."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from tulle.controlplane.findings import Report
 from tulle.controlplane.model_matches import ValueMatch
-from tulle.controlplane.model_traffic import Fault, RateLimit
+from tulle.controlplane.model_traffic import Cors, Fault, RateLimit
 from tulle.controlplane.problems import Path
 from tulle.controlplane.tabulate_traffic import rate_name
 from tulle.controlplane.units import nanoseconds
@@ -14,6 +15,12 @@ MOST_RATES = 8  # of a route or a listener
 SHORTEST_INTERVAL = 1_000  # ns between two requests
 LONGEST_REFILL = 30 * 86_400 * 1_000_000_000  # ns until an empty bucket is full
 
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+    r"(?:(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
+_IMPLIED_PORTS = {"http": "80", "https": "443"}
 ValueCheck = Callable[[ValueMatch, Path, Report], None]
 
 
@@ -62,3 +69,38 @@ def check_fault(fault: Fault, path: Path, report: Report, check_value: ValueChec
             report.warning("never", (*path, key, "percentage"), "is 0: nothing is injected")
     if fault.abort is not None and fault.abort.percentage == 100 and not fault.abort.headers:
         report.warning("always", (*path, "abort"), "every request is answered with this error")
+
+
+def check_cors(cors: Cors, path: Path, report: Report) -> None:
+    """What browsers make of it: WHATWG Fetch, "CORS protocol and credentials" above all."""
+    for index, origin in enumerate(cors.allow_origins):
+        _check_origin(origin, (*path, "allow_origins", index), report)
+    if "*" in cors.allow_origins and len(cors.allow_origins) > 1:
+        report.error("combination", (*path, "allow_origins"), "`*` allows every origin: the others mean nothing")
+    if "*" in cors.allow_methods and len(cors.allow_methods) > 1:
+        report.error("combination", (*path, "allow_methods"), "`*` allows every method: the others mean nothing")
+    check_durations({"max_age": cors.max_age}, path, (), report)
+    if not cors.allow_credentials:
+        return
+    for key in ("allow_origins", "allow_methods", "allow_headers", "expose_headers"):
+        if "*" in getattr(cors, key):
+            report.error(
+                "credentials", (*path, key), "browsers take no `*` with allow_credentials",
+                "Name each of them, or leave allow_credentials out.",
+            )  # fmt: skip
+
+
+def _check_origin(origin: str, path: Path, report: Report) -> None:
+    if origin == "*":
+        return
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
+        report.error(
+            "origin", path, f"{origin!r} is no origin",
+            'It has a scheme, a host and perhaps a port, as "https://app.example.com" and "https://*.example.com:8443".',
+        )  # fmt: skip
+    elif found["port"] is not None and found["port"] == _IMPLIED_PORTS.get(found["scheme"].lower()):
+        report.warning(
+            "never", path, f"{origin!r} is no browser's origin: {found['scheme']} implies the port",
+            "Leave the port out.",
+        )  # fmt: skip

@@ -15,3 +15,5 @@ cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil
 cdef uint32_t response_edits(Exchange *x) noexcept nogil
 # Makes x.request_id, or takes the client's when it is trusted
 cdef void request_id_choose(Exchange *x) noexcept nogil
+# Leave out all fields of that name
+cdef void field_drop(Message *message, const char *name, uint32_t length) noexcept nogil

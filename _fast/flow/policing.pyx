@@ -3,6 +3,7 @@ from libc.stdio cimport snprintf
 
 from tulle._fast.base.shared cimport FLAG_RL
 from tulle._fast.base.types cimport likely, uint32_t, uint64_t
+from tulle._fast.flow.cors cimport cors_preflight
 from tulle._fast.flow.fault cimport fault_abort, fault_delay
 from tulle._fast.flow.head_edits cimport extra_add
 from tulle._fast.flow.rate_limit cimport rate_limits_take
@@ -40,6 +41,8 @@ cdef bint police_listener(Exchange *x) noexcept nogil:
 cdef bint police_route(Exchange *x) noexcept nogil:
     if x.route.flags & ROUTE_ANSWER_FIELDS:
         x.flags |= X_ANSWER_FIELDS
+    if x.route.cors != 0 and cors_preflight(x):
+        return False
     if x.route.max_body != 0:
         x.max_body = x.route.max_body
     if x.route.rate_limits.count != 0 and not pass_rates(x, x.route.rate_limits):

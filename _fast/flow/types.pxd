@@ -209,6 +209,7 @@ cdef enum ExchangeFlags:
     X_CONNECT = 262144                 # the request is a CONNECT that the route allows
     X_UPGRADE = 524288                 # an upgrade was asked for and passed on
     X_HELD = 2097152                   # X_BACKOFF, but before the first try: a delay was injected
+    X_PREFLIGHT = 4194304              # answered here: what may be sent across origins was asked for
     X_ANSWER_FIELDS = 1048576          # the answer gets fields of a policy, see `answer_fields`
 
 cdef struct Exchange:

@@ -10,7 +10,7 @@ from tulle._fast.http.message cimport (
 )
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.image_buffer cimport subset_key
-from tulle._fast.policy.traffic_writer cimport write_fault, write_rates
+from tulle._fast.policy.traffic_writer cimport write_cors, write_fault, write_rates
 
 # Without retries, for a connection that its host closes as it is used again
 DEFAULT_REPLAY_BYTES = 65536
@@ -95,6 +95,9 @@ cdef class RouteWriter:
         if route.fault is not None:
             entry.flags |= ROUTE_POLICED
             entry.fault = write_fault(self.out, self.predicates, route.fault)
+        if route.cors is not None:
+            entry.flags |= ROUTE_POLICED | ROUTE_ANSWER_FIELDS
+            entry.cors = write_cors(self.out, route.cors)
         if route.max_body:
             entry.flags |= ROUTE_POLICED
             entry.max_body = route.max_body

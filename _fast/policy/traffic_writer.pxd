@@ -4,6 +4,8 @@ from tulle._fast.policy.image cimport Span
 from tulle._fast.policy.image_buffer cimport ImageBuffer
 from tulle._fast.policy.predicate_writer cimport PredicateWriter
 
+# CorsEntry
+cdef uint32_t write_cors(ImageBuffer out, row) except? 0
 # FaultEntry
 cdef uint32_t write_fault(ImageBuffer out, PredicateWriter predicates, row) except? 0
 # RateRule[]; `owner` tells all owners apart, and is the same for one of the same name after a reload

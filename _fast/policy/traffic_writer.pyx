@@ -4,6 +4,7 @@ import hashlib
 from libc.string cimport memset
 
 from tulle._fast.base.types cimport uint32_t
+from tulle._fast.policy.cors cimport CorsEntry, OriginEntry
 from tulle._fast.policy.fault cimport FaultEntry
 from tulle._fast.policy.rate_limit cimport RATE_KEY_ALL, RATE_KEY_CLIENT, RATE_KEY_HEADER, RateRule
 
@@ -56,3 +57,24 @@ cdef uint32_t write_fault(ImageBuffer out, PredicateWriter predicates, row) exce
     entry.abort_share = row.abort_share
     entry.abort_headers = predicates.write(row.abort_headers)
     return out.raw(<const char *>&entry, sizeof(FaultEntry))
+
+
+cdef uint32_t write_cors(ImageBuffer out, row) except? 0:
+    cdef CorsEntry entry
+    cdef OriginEntry origin
+    cdef Py_ssize_t index
+    memset(&entry, 0, sizeof(CorsEntry))
+    entry.any_origin = row.origins == ("*",)
+    entry.origins.count = <uint32_t>len(row.origins)
+    entry.origins.offset = out.reserve(sizeof(OriginEntry), entry.origins.count)
+    for index, text in enumerate(row.origins):
+        head, _, tail = text.partition("*")
+        origin.head = out.text(head)
+        origin.tail = out.text(tail)
+        (<OriginEntry *>(out.data + entry.origins.offset))[index] = origin
+    entry.credentials = row.credentials
+    entry.methods = out.text(", ".join(row.methods))
+    entry.headers = out.text(", ".join(row.headers))
+    entry.exposed = out.text(", ".join(row.exposed))
+    entry.max_age = out.text(str(row.max_age // _SECOND))
+    return out.raw(<const char *>&entry, sizeof(CorsEntry))

@@ -34,6 +34,7 @@ NO_BUDGET = {"retry_budget": {"percent": 0, "min_per_second": 0}}
 BOTH_LIMITS = {"retry_budget": {}, "max_retries": 5}
 LONG_EDITS = {"set": {f"x-{number}": "v" * 8000 for number in range(9)}}
 R, M = "routes.main[0]", "routes.main[0].matches[0]"
+CORS = f"{R}.cors"
 ABORT = f"{R}.fault.abort"
 
 
@@ -74,6 +75,17 @@ ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("workers",), "two", "workers", "must be a whole number"),
     ((*ROUTE, "request_headers"), MANY_EDITS, f"{R}.request_headers", "257 fields"),
     ((*ROUTE, "response_headers"), LONG_EDITS, f"{R}.response_headers", "72,027 bytes"),
+    ((*ROUTE, "cors"), {}, f"{R}.cors", "'allow_origins' is missing"),
+    ((*ROUTE, "cors"), {"allow_origins": []}, f"{R}.cors.allow_origins", "at least 1"),
+    ((*ROUTE, "cors"), {"allow_origins": ["a.example.com"]}, f"{CORS}.allow_origins[0]", "no origin"),
+    ((*ROUTE, "cors"), {"allow_origins": ["https://a.b/"]}, f"{CORS}.allow_origins[0]", "no origin"),
+    ((*ROUTE, "cors"), {"allow_origins": ["https://a.*.b"]}, f"{CORS}.allow_origins[0]", "no origin"),
+    ((*ROUTE, "cors"), {"allow_origins": ["null"]}, f"{CORS}.allow_origins[0]", "no origin"),
+    ((*ROUTE, "cors"), {"allow_origins": ["*", "https://a"]}, f"{CORS}.allow_origins", "every origin"),
+    ((*ROUTE, "cors"), {"allow_origins": ["*"], "max_age": "1"}, f"{CORS}.max_age", "right form"),
+    ((*ROUTE, "cors"), {"allow_origins": ["*"], "allow_credentials": True}, f"{CORS}.allow_origins", "no `*`"),
+    ((*ROUTE, "cors"), {"allow_origins": ["http://a"], "allow_headers": ["*"], "allow_credentials": True},
+     f"{CORS}.allow_headers", "no `*`"),
     ((*ROUTE, "fault"), {}, f"{R}.fault", "delay or abort"),
     ((*ROUTE, "fault"), {"delay": {"duration": "0s"}}, f"{R}.fault.delay.duration", "longer than 0s"),
     ((*ROUTE, "fault"), {"abort": {"status": 503, "percentage": 101}}, f"{ABORT}.percentage", "to 100"),
@@ -209,6 +221,7 @@ WARNINGS = [
         "routes.main[1].matches[0]",
     ),
     ((*MATCH, "method"), "get", "method-case", f"{M}.method"),
+    ((*ROUTE, "cors"), {"allow_origins": ["https://a:443"]}, "never", f"{CORS}.allow_origins[0]"),
     ((*ROUTE, "fault"), {"abort": {"status": 503}}, "always", f"{R}.fault.abort"),
     ((*ROUTE, "fault"), {"abort": {"status": 503, "percentage": 0}}, "never", f"{R}.fault.abort.percentage"),
     (
