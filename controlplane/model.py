@@ -48,6 +48,13 @@ class Stats(Section, frozen=True):
     )  # fmt: skip
 
 
+class Overload(Section, frozen=True):
+    """What the proxy as a whole may take on; above it new work is refused."""
+
+    max_connections: Count | None = None
+    max_memory: Size | None = None
+
+
 class PathHandling(Section, frozen=True):
     """What the spellings of a slash in a path mean, before anything is matched."""
 
@@ -91,6 +98,7 @@ class Config(Section, frozen=True):
     admin: Admin | None = None
     access_log: AccessLog = AccessLog(format="off")
     stats: Stats = Stats()
+    overload: Overload = Overload()
     listeners: list[Listener] = []
     routes: dict[Name, list[Route]] = {}
     clusters: dict[Name, Cluster] = {}

@@ -229,6 +229,8 @@ class RoutingTable(_Row, frozen=True):
     clusters: tuple[ClusterRow, ...]
     log_format: Literal["json", "text", "off"]
     log_items: tuple[LogItemRow, ...]
+    overload_connections: int = 0  # of all workers together
+    overload_memory: int = 0
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -37,6 +37,8 @@ def tabulate(config: Config) -> RoutingTable:
         ),
         log_format=config.access_log.format,
         log_items=_log_items(config.access_log),
+        overload_connections=config.overload.max_connections or 0,
+        overload_memory=size_in_bytes(config.overload.max_memory or 0),
     )
 
 

@@ -15,6 +15,8 @@ from tulle.controlplane.validate_routes import check_backends, check_table
 from tulle.controlplane.validate_traffic import check_rates
 from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
 
+LEAST_MEMORY = 1 << 20
+
 
 def validate(config: Config, report: Report) -> list[Finding]:
     """Everything that is wrong or odd about a config whose types are right; errors go into `report` too."""
@@ -43,6 +45,8 @@ def _check_process(config: Config, report: Report) -> None:
     if config.admin is not None:
         _check_bind_address(config.admin.address, ("admin", "address"), report)
     _check_access_log(config.access_log, report)
+    if config.overload.max_memory is not None:
+        check_size(config.overload.max_memory, ("overload", "max_memory"), LEAST_MEMORY, 1 << 50, report)
     buckets = config.stats.histogram_buckets
     path: Path = ("stats", "histogram_buckets")
     check_durations({str(index): bound for index, bound in enumerate(buckets)}, path, (), report)
@@ -118,6 +122,11 @@ def _check_listener(listener: Listener, path: Path, config: Config, report: Repo
         {"request_head_timeout": listener.request_head_timeout, "idle_timeout": listener.idle_timeout},
         path, ("request_head_timeout",), report,
     )  # fmt: skip
+    most = config.overload.max_connections
+    if most is not None and listener.max_connections is not None and listener.max_connections > most:
+        report.warning(
+            "never", (*path, "max_connections"), f"is never reached: overload.max_connections is {most:,}"
+        )
     check_size(listener.max_request_head, (*path, "max_request_head"), LEAST_HEAD, MOST_HEAD, report)
     check_size(listener.max_request_line, (*path, "max_request_line"), 64, MOST_HEAD, report)
     check_rates(listener.rate_limits, (*path, "rate_limits"), report)

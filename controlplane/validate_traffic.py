@@ -76,9 +76,13 @@ def check_cors(cors: Cors, path: Path, report: Report) -> None:
     for index, origin in enumerate(cors.allow_origins):
         _check_origin(origin, (*path, "allow_origins", index), report)
     if "*" in cors.allow_origins and len(cors.allow_origins) > 1:
-        report.error("combination", (*path, "allow_origins"), "`*` allows every origin: the others mean nothing")
+        report.error(
+            "combination", (*path, "allow_origins"), "`*` allows every origin: the others mean nothing"
+        )
     if "*" in cors.allow_methods and len(cors.allow_methods) > 1:
-        report.error("combination", (*path, "allow_methods"), "`*` allows every method: the others mean nothing")
+        report.error(
+            "combination", (*path, "allow_methods"), "`*` allows every method: the others mean nothing"
+        )
     check_durations({"max_age": cors.max_age}, path, (), report)
     if not cors.allow_credentials:
         return

@@ -78,6 +78,8 @@ cdef struct SharedHeader:
     uint32_t workers                   # how many are meant to run; what a lane's share is counted from
     uint64_t rate_owners               # offset of RateBucket[RATE_OWNER_SETS * RATE_WAYS]
     uint64_t rate_clients              # offset of RateBucket[RATE_CLIENT_SETS * RATE_WAYS]
+    uint32_t overload_connections      # 1: a connection was refused, and none has gone since
+    uint32_t overload_memory           # 1: new requests are refused for want of memory
     uint64_t secret[2]                 # the key of hashes of what clients choose; drawn when the block is made
 
 cdef struct ClusterLine:               # one cache line per cluster and lane
@@ -145,6 +147,13 @@ cdef struct LaneHeader:
     uint64_t series_count
     uint64_t ring_head                 # bytes ever written to the ring
     uint64_t ring_tail                 # bytes ever taken; written by the logger
+    # gauges
+    uint64_t memory                    # bytes that connections and requests occupy
+    uint32_t admitted                  # connections that have a place among those of `overload`
+    uint32_t shed_active               # connections that have none, and wait for their 503
+    # counters
+    uint64_t refused_connections       # by `overload`
+    uint64_t refused_requests          # by `overload`, for want of memory
     uint64_t rate_evictions            # buckets of clients that were in use and made way for another
 
 cdef struct ClusterStats:              # per cluster slot, in every lane

@@ -102,6 +102,13 @@ cdef class Stats:
     def set_draining(self, bint draining) -> None:
         self.shared.draining = draining
 
+    @property
+    def overloaded(self) -> dict[str, bool]:
+        """Whether new work is refused, by what there is too much of."""
+        return {
+            "connections": self.shared.overload_connections != 0, "memory": self.shared.overload_memory != 0,
+        }
+
     def use_lane(self, uint32_t lane) -> None:
         """Call before a worker begins in that lane."""
         if lane >= self.shared.lane_capacity:
@@ -124,6 +131,9 @@ cdef class Stats:
         header.requests_active = 0
         header.buffers_active = 0
         header.tunnels_active = 0
+        header.memory = 0
+        header.admitted = 0
+        header.shed_active = 0
         for begin, end in self.extents(self.shared.cluster_lines, cluster_lines_size(self.shared)):
             clear_cluster_lines(self.shared, index, begin, end)
         start = shared_offset(self.shared, lane_cluster(lane, 0))

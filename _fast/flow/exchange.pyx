@@ -11,6 +11,7 @@ from tulle._fast.base.types cimport likely, unlikely
 from tulle._fast.flow.attempt cimport attempt_start, exchange_timeout
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport request_id_choose
+from tulle._fast.flow.overload cimport overload_refuses
 from tulle._fast.flow.policing cimport police_listener, police_resumed, police_route
 from tulle._fast.flow.reply cimport reply_error, reply_fixed, reply_redirect
 from tulle._fast.flow.table cimport table_ref
@@ -146,6 +147,8 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
         exchange_refuse(x, 503, FLAG_UH, b"this listener is no longer configured")
         return
     request_id_choose(x)
+    if unlikely(x.table.image.overload_memory != 0) and overload_refuses(x):
+        return
     if unlikely(x.listener.rate_limits.count != 0) and not police_listener(x):
         return
     if unlikely(not path_prepare(x)):

@@ -5,6 +5,7 @@ Lines to leave out are marked FIELD_DROP in the message; lines to add go to `Wor
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.flow.types cimport Exchange, Worker
 from tulle._fast.http.h1_write cimport HeadEdits
+from tulle._fast.http.message cimport Message
 
 cdef void extra_add(
     Worker *worker, uint32_t *count, const char *name, uint32_t name_length, const char *value, uint32_t value_length

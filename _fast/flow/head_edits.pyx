@@ -5,7 +5,7 @@ from tulle._fast.base.buf cimport buf_get
 from tulle._fast.base.random cimport random_next
 from tulle._fast.base.types cimport likely, uint8_t, uint16_t, uint64_t
 from tulle._fast.flow.types cimport EXTRAS_MAX, X_UPGRADE
-from tulle._fast.http.field cimport field_id
+from tulle._fast.http.field cimport field_id as id_of_name
 from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport (
     FIELD_DROP, FIELD_HOST, FIELD_OTHER, FIELD_UPGRADE, FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_HOST,
@@ -63,7 +63,7 @@ cdef void drop_id(Message *message, int field_id) noexcept nogil:
 
 
 cdef void field_drop(Message *message, const char *name, uint32_t length) noexcept nogil:
-    drop_named(message, field_id(name, length), name, length)
+    drop_named(message, id_of_name(name, length), name, length)
 
 
 cdef void drop_extra(Worker *worker, uint32_t *count, const char *name, uint32_t length) noexcept nogil:

@@ -4,7 +4,7 @@ from libc.string cimport memcpy, memset
 from tulle._fast.base.buf cimport buf_ref
 from tulle._fast.base.clock cimport MILLISECOND
 from tulle._fast.base.list cimport list_append, list_remove
-from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT
+from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT, FLAG_OM
 from tulle._fast.base.slab cimport slab_get, slab_put
 from tulle._fast.base.timer cimport timer_clear, timer_set
 from tulle._fast.base.types cimport likely, uint16_t, uint64_t, unlikely
@@ -15,6 +15,7 @@ from tulle._fast.flow.exchange cimport (
 )
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport extra_add, response_edits
+from tulle._fast.flow.overload cimport ADMITTED, TURNED_AWAY, overload_accept, overload_closed
 from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
 from tulle._fast.flow.table cimport table_ref, table_unref
 from tulle._fast.flow.types cimport (
@@ -47,6 +48,7 @@ cdef enum:
     LINGER_BYTES = 1048576
     LAST_REQUEST = 1000                # milliseconds that a connection which is to end has for a request on its way
     CHUNK_ROOM = 24
+    SHED_TIME = 1000000000             # ns that a connection has for its request when there are too many
 
 
 # -- a connection -----------------------------------------------------------------------------------------------------
@@ -54,12 +56,16 @@ cdef enum:
 cdef void server_accept(
     Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length
 ) noexcept nogil:
+    cdef int admitted = overload_accept(worker)
     cdef Server *server = <Server *>slab_get(&worker.servers_slab)
     cdef const ListenerEntry *listener
     cdef Table *table
-    if unlikely(server == NULL):
+    if unlikely(server == NULL or admitted == TURNED_AWAY):
         close(fd)
-        worker.lane.header.accept_failures += 1
+        worker.lane.header.accept_failures += server == NULL
+        if server != NULL:
+            slab_put(&worker.servers_slab, server)
+        overload_closed(worker, admitted)
         return
     memset(server, 0, sizeof(Server))
     conn_init(&server.conn, &worker.loop, fd, &worker.server_conn, &worker.bufs)
@@ -67,6 +73,7 @@ cdef void server_accept(
     server.conn.bytes_sent = &worker.lane.header.bytes_downstream_sent
     server.worker = worker
     server.listener_id = listener_id
+    server.admitted = admitted & 0xff
     if length <= sizeof(server.address):
         server.address_length = <uint32_t>length & 0xff
         memcpy(server.address, address, length)
@@ -79,7 +86,10 @@ cdef void server_accept(
         return
     listener = listener_find(worker, listener_id, &table)
     if listener != NULL:
-        timer_set(&worker.loop.timers, &server.conn.timer, worker.loop.now + listener.head_timeout)
+        timer_set(
+            &worker.loop.timers, &server.conn.timer,
+            worker.loop.now + (listener.head_timeout if likely(admitted == ADMITTED) else SHED_TIME),
+        )
 
 
 cdef void server_close(Server *server, bint reset) noexcept nogil:
@@ -87,6 +97,7 @@ cdef void server_close(Server *server, bint reset) noexcept nogil:
         return
     list_remove(&server.node)
     server.worker.lane.header.downstream_active -= 1
+    overload_closed(server.worker, server.admitted)
     if server.message != NULL:
         slab_put(&server.worker.messages_slab, server.message)
         server.message = NULL
@@ -319,6 +330,9 @@ cdef void server_begin(Server *server) noexcept nogil:
         x.listener != NULL and x.listener.max_requests != 0 and server.requests >= x.listener.max_requests
     ):
         x.flags &= ~<uint32_t>X_KEEP_ALIVE
+    if unlikely(server.admitted != ADMITTED):
+        exchange_refuse(x, 503, FLAG_OM, b"overloaded: the limit of connections is reached")
+        return
     exchange_run(x)
 
 

@@ -307,6 +307,7 @@ cdef struct Server:                    # an HTTP/1 connection from a client
     uint8_t parsing                    # the head's first bytes have come
     uint8_t closing                    # no further request
     uint8_t lingering
+    uint8_t admitted                   # AdmitResult of `overload`
     uint8_t peer_length
     uint8_t address_length
     uint8_t until_close                # the response's body ends with the connection

@@ -13,6 +13,7 @@ from tulle._fast.flow.attempt cimport exchange_give_up
 from tulle._fast.flow.client_h1 cimport client_install
 from tulle._fast.flow.control cimport CONTROL_DRAINED
 from tulle._fast.flow.exchange cimport exchange_install
+from tulle._fast.flow.overload cimport overload_publish
 from tulle._fast.flow.server_h1 cimport server_install
 from tulle._fast.flow.types cimport MAX_LANES, Exchange, Server, Upstream, Worker
 from tulle._fast.flow.upstream cimport clusters_sweep
@@ -85,6 +86,7 @@ cdef void worker_loop(Worker *worker) noexcept nogil:
         loop_turn(&worker.loop, longest)
         worker.lane.header.loop_wakeups += 1
         worker_control_report(worker)
+        overload_publish(worker)
         if worker.loop.now - checked >= <uint64_t>REFRESH * MILLISECOND:
             checked = worker.loop.now
             worker.wall_offset = clock_wall() - worker.loop.now

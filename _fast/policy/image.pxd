@@ -45,6 +45,8 @@ cdef struct Image:
     uint32_t flags
     uint32_t log_format                # LogFormat
     Span log_items                     # LogItem, of a text or json format
+    uint64_t overload_memory           # limits over all workers; 0: none
+    uint32_t overload_connections
 
 cdef enum ListenerProtocol:
     PROTOCOL_HTTP = 0

@@ -72,6 +72,8 @@ cdef class RoutesWriter:
         image.listeners = self.write_listeners(listener_ids, image.tables.offset)
         image.log_format = _LOG_FORMATS[self.table.log_format]
         image.log_items = self.write_log_items()
+        image.overload_connections = self.table.overload_connections
+        image.overload_memory = self.table.overload_memory
         image.size = self.out.size
         memcpy(self.out.data, &image, sizeof(Image))
         return self.out.finish()

@@ -51,6 +51,12 @@ class Figures(Collector):
             {labels: own.upstream for labels, own in requests.items()},
         )
         yield from _lanes(shared_figures.totals(self.stats))
+        yield _gauge(
+            "tulle_overload_state",
+            "1 while new work is refused for want of it.",
+            "limit",
+            {limit: int(over) for limit, over in self.stats.overloaded.items()},
+        )
         yield from _clusters(figures.clusters(self.stats, self.names))
         yield from _endpoints(figures.endpoints(self.stats, self.names))
         yield from _proxy(self.context)
@@ -143,6 +149,17 @@ def _lanes(totals: dict[str, int]) -> Iterator[Metric]:
     yield GaugeMetricFamily("tulle_requests_active", "Requests at work.", value=total("requests_active", 0))
     yield GaugeMetricFamily(
         "tulle_tunnels_active", "Upgraded and tunnelled connections.", value=total("tunnels_active", 0)
+    )
+    yield GaugeMetricFamily(
+        "tulle_memory_in_use_bytes",
+        "What connections and requests occupy in the workers.",
+        value=total("memory", 0),
+    )
+    yield _counter(
+        "tulle_overload_refused",
+        "Connections and requests that overload has refused.",
+        "limit",
+        {"connections": total("refused_connections", 0), "memory": total("refused_requests", 0)},
     )
     plain = {
         "tulle_replays": (

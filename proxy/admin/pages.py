@@ -159,7 +159,10 @@ class Pages:
             "addresses",
         )
         state = self.administration.not_ready or "LIVE"
-        return in_form({"state": state, **{name: context[name] for name in shown}}, request)
+        overload = self.workers.stats.overloaded
+        return in_form(
+            {"state": state, "overload": overload, **{name: context[name] for name in shown}}, request
+        )
 
     async def _certificates(self, request: Request) -> Answer:
         return in_form({"certificates": []}, request)
@@ -177,7 +180,10 @@ class Pages:
             name: {kind: parts[kind] for kind in MEMORY_KINDS if kind in parts}
             for name, parts in found.items()
         }
-        return in_form({"Pss": total, "processes": shown}, request)
+        stats = self.workers.stats
+        in_use = sum(stats.lane(lane)["memory"] for lane in range(stats.lanes_used))
+        overload = {"in_use": in_use, "refusing": stats.overloaded["memory"]}
+        return in_form({"Pss": total, "overload": overload, "processes": shown}, request)
 
     async def _drain(self, request: Request) -> Answer:
         self.administration.drain_listeners()

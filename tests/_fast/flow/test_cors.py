@@ -1,4 +1,4 @@
-"""CORS as browsers meet it: preflights answered here, fields on every answer, nothing of the upstream's own."""
+"""CORS as browsers meet it: preflights answered here, fields on every answer, none of the upstream."""
 
 import pytest
 
