@@ -23,6 +23,7 @@ GIL_FILES = frozenset(
         "_fast/policy/cluster_writer.pyx",
         "_fast/policy/endpoints_writer.pyx",
         "_fast/policy/explain.pyx",
+        "_fast/policy/group_view.pyx",
         "_fast/policy/image_buffer.pyx",
         "_fast/policy/image_reader.pyx",
         "_fast/policy/image_writer.pyx",

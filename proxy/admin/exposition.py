@@ -12,25 +12,30 @@ from tulle._fast.base import figures as shared_figures
 from tulle._fast.base.stats import Stats
 from tulle.proxy.admin import figures, processes
 from tulle.proxy.admin.figures import SECOND, Distribution, Requests
+from tulle.proxy.admin.groups import Groups
 from tulle.proxy.admin.names import Labels, Names
 
 SERIES = ("listener", "route", "cluster")
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-def exposition(stats: Stats, names: Names, context: dict[str, Any]) -> bytes:
-    """All metrics in Prometheus' text format. `context` is what the master knows, see `pages`."""
+def exposition(stats: Stats, names: Names, endpoints: bytes, context: dict[str, Any]) -> bytes:
+    """All metrics in Prometheus' text format.
+
+    `endpoints` is the segment that goes with the names, `context` what the master knows, see `pages`.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Figures(stats, names, context))
+    registry.register(Figures(stats, names, endpoints, context))
     return generate_latest(registry)
 
 
 class Figures(Collector):
     """One reading of everything."""
 
-    def __init__(self, stats: Stats, names: Names, context: dict[str, Any]) -> None:
+    def __init__(self, stats: Stats, names: Names, endpoints: bytes, context: dict[str, Any]) -> None:
         self.stats = stats
         self.names = names
+        self.segment = endpoints
         self.context = context
         self.bounds: tuple[int, ...] = tuple(context["histogram_buckets"])
 
@@ -57,8 +62,11 @@ class Figures(Collector):
             "limit",
             {limit: int(over) for limit, over in self.stats.overloaded.items()},
         )
-        yield from _clusters(figures.clusters(self.stats, self.names))
-        yield from _endpoints(figures.endpoints(self.stats, self.names))
+        clusters = figures.clusters(self.stats, self.names)
+        endpoints = figures.endpoints(self.stats, self.names)
+        yield from _clusters(clusters)
+        yield from _groups(clusters, Groups(self.segment, self.names, figures.healthy(endpoints)).panics())
+        yield from _endpoints(endpoints)
         yield from _proxy(self.context)
         yield from _processes(self.context)
 
@@ -248,6 +256,31 @@ def _clusters(clusters: dict[str, dict[str, int]]) -> Iterator[Metric]:
         "kind",
         {"request": "request_timeouts", "pending": "pending_timeouts"},
     )
+
+
+def _groups(clusters: dict[str, dict[str, int]], panics: dict[str, bool]) -> Iterator[Metric]:
+    panic = GaugeMetricFamily(
+        "tulle_cluster_panic", "1 while a priority of the cluster is in a panic.", labels=("cluster",)
+    )
+    panicking = CounterMetricFamily(
+        "tulle_cluster_panic_requests", "Tries in a priority that was in a panic.", labels=("cluster",)
+    )
+    zones = CounterMetricFamily(
+        "tulle_zone_requests", "Tries by zone, of clusters that prefer the own.", labels=("cluster", "zone")
+    )
+    fallbacks = CounterMetricFamily(
+        "tulle_subset_fallbacks",
+        "Tries with any endpoint, because none of the subset could be used.",
+        labels=("cluster",),
+    )
+    for cluster, values in clusters.items():
+        panic.add_metric([cluster], int(panics.get(cluster, False)))
+        panicking.add_metric([cluster], values["panic_picks"])
+        fallbacks.add_metric([cluster], values["subset_fallbacks"])
+        if values["zone_local"] or values["zone_other"]:
+            zones.add_metric([cluster, "local"], values["zone_local"])
+            zones.add_metric([cluster, "other"], values["zone_other"])
+    yield from (panic, panicking, zones, fallbacks)
 
 
 def _endpoints(endpoints: dict[tuple[str, str], dict[str, int]]) -> Iterator[Metric]:

@@ -1,7 +1,7 @@
 """What the workers have counted, by name: the one reading that pages and metrics are made of."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -78,6 +78,11 @@ def endpoints(stats: Stats, names: Names) -> dict[tuple[str, str], dict[str, int
         known = learnt.get((slot.slot, slot.generation), (0, 0))
         found[name]["stepped_back_until"], found[name]["latency_us"] = known
     return found
+
+
+def healthy(counted: Mapping[tuple[str, str], Mapping[str, int]]) -> set[tuple[str, str]]:
+    """Of `endpoints`, those that may be chosen."""
+    return {name for name, values in counted.items() if values["healthy"]}
 
 
 def durations(stats: Stats, names: Names, by_cluster: bool) -> dict[str, list[int]]:

@@ -142,7 +142,7 @@ class Pages:
             current = self.reloader.current
             task = {"task": "page", "page": page, "context": self.context()}
             return await self.children.run_task(
-                task, [self.workers.stats.descriptor, current.names, current.table]
+                task, [self.workers.stats.descriptor, current.names, current.table, current.endpoints]
             )
 
     async def _server_info(self, request: Request) -> Answer:

@@ -4,25 +4,25 @@ from typing import Any
 
 from tulle._fast.base.stats import Stats
 from tulle.proxy.admin.names import read_names, read_table
-from tulle.proxy.descriptors import memfd
+from tulle.proxy.descriptors import content, memfd
 
 
 def run(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
     """Make a page: `page` is its name, `context` what the master knows.
 
-    Descriptors: shared memory, names, table.
+    Descriptors: shared memory, names, table, endpoints segment.
 
     The answer has {"value": figures}, or for the metrics {"content_type"} and a descriptor of the text.
     """
-    shared, names, table = descriptors
+    shared, names, table, endpoints = descriptors
     stats = Stats(shared)
     context = arguments["context"]
     if arguments["page"] == "metrics":
         from tulle.proxy.admin.exposition import CONTENT_TYPE, exposition
 
-        text = exposition(stats, read_names(names), context)
+        text = exposition(stats, read_names(names), content(endpoints), context)
         return {"content_type": CONTENT_TYPE}, [memfd("tulle-page", text)]
     from tulle.proxy.admin.views import Views
 
-    views = Views(stats, read_names(names), read_table(table), context)
+    views = Views(stats, read_names(names), read_table(table), content(endpoints), context)
     return {"value": getattr(views, f"{arguments['page']}_page")()}, []

@@ -8,6 +8,7 @@ from tulle._fast.base.stats import Stats
 from tulle.controlplane.table import RoutingTable, readable
 from tulle.proxy.admin import figures
 from tulle.proxy.admin.figures import Requests
+from tulle.proxy.admin.groups import Groups
 from tulle.proxy.admin.names import Labels, Names
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -17,10 +18,14 @@ View = dict[str, Any]
 class Views:
     """What one page is made from."""
 
-    def __init__(self, stats: Stats, names: Names, table: RoutingTable, context: dict[str, Any]) -> None:
+    def __init__(
+        self, stats: Stats, names: Names, table: RoutingTable, endpoints: bytes, context: dict[str, Any]
+    ) -> None:
+        """`endpoints` is the segment that goes with the names, `context` what the master knows."""
         self.stats = stats
         self.names = names
         self.table = table
+        self.segment = endpoints
         self.context = context
 
     def stats_page(self) -> View:
@@ -79,8 +84,10 @@ class Views:
 
     def clusters_page(self) -> View:
         counted = figures.clusters(self.stats, self.names)
+        counted_endpoints = figures.endpoints(self.stats, self.names)
+        groups = Groups(self.segment, self.names, figures.healthy(counted_endpoints))
         endpoints: dict[str, View] = {}
-        for (cluster, address), values in figures.endpoints(self.stats, self.names).items():
+        for (cluster, address), values in counted_endpoints.items():
             endpoints.setdefault(cluster, {})[address] = values
         return {
             row.name: {
@@ -93,7 +100,11 @@ class Views:
                     "retry_budget": readable(row.retry_budget),
                 },
                 **counted.get(row.name, {}),
-                "endpoints": endpoints.get(row.name, {}),
+                "groups": groups.groups(row),
+                "endpoints": {
+                    address: {**place, **endpoints.get(row.name, {}).get(address, {})}
+                    for address, place in groups.endpoints(row.name).items()
+                },
             }
             for row in self.table.clusters
         }

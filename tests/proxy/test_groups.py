@@ -157,3 +157,56 @@ def test_a_host_keeps_its_connections_when_it_changes_groups(start: Start, backe
     assert answers(proxy, 4) == {"b0": 2, "b1": 2}
     assert figure(proxy, "connections_total") == opened
     until(lambda: figure(proxy, "requests_active") == 0, "nothing is left active")
+
+
+def test_the_page_shows_places_and_shares(start: Start, backends: list[Backend]) -> None:
+    places = [
+        {"zone": "a", **V1}, {"zone": "b", **V1}, {"zone": "a", "priority": 1, **V2}, {"priority": 1},
+    ]  # fmt: skip
+    parts = [{"subset": {"version": "v1"}}, {"subset": {"version": "v3"}}, {}]
+    aware = {"zone_aware": {"min_cluster_size": 2}, "subset_fallback": "any"}
+    proxy = start(grouped(backends, places, parts, aware, zone="a")).ready()
+    addresses = [backend.address for backend in backends]
+    page = proxy.admin("/clusters")["v1"]
+    assert page["endpoints"][addresses[0]].items() >= {"priority": 0, "zone": "a", **V1}.items()
+    assert page["endpoints"][addresses[3]]["priority"] == 1
+    assert page["endpoints"][addresses[3]].keys().isdisjoint(("zone", "metadata"))
+    first, second = {"priority": 0, "panic": False}, {"priority": 1, "panic": False}
+    assert page["groups"] == [
+        {**first, "zone": "a", "endpoints": 1, "share": 1.0},
+        {**first, "zone": "b", "endpoints": 1, "share": 0.0},
+        {**second, "zone": "a", "endpoints": 1, "share": 0.0},
+        {**second, "endpoints": 1, "share": 0.0},
+        {**first, "subset": {"version": "v1"}, "zone": "a", "endpoints": 1, "share": 1.0},
+        {**first, "subset": {"version": "v1"}, "zone": "b", "endpoints": 1, "share": 0.0},
+        {"subset": {"version": "v3"}, "endpoints": 0, "falls_back": True},
+    ]
+    routes = proxy.admin("/routes")["main"][0]["backends"]
+    assert [backend.get("subset") for backend in routes] == [{"version": "v1"}, {"version": "v3"}, None]
+    assert "share: 1.0" in proxy.get("/clusters", "admin")[1].decode()
+
+
+def test_panics_zones_and_fallbacks_are_metrics(start: Start, backends: list[Backend]) -> None:
+    places = [{"zone": "a"}, {"zone": "b"}, {"zone": "b"}]
+    proxy = start(
+        grouped(backends, places, cluster={"zone_aware": {"min_cluster_size": 2}}, zone="a")
+    ).ready()
+
+    def metric(name: str) -> float:
+        text = proxy.get("/metrics", "admin")[1].decode()
+        (line,) = [line for line in text.splitlines() if line.startswith(name)]
+        return float(line.split()[-1])
+
+    assert metric('tulle_cluster_panic{cluster="v1"}') == 0
+    assert answers(proxy, 4) == {"b0": 4}
+    set_unhealthy(stats_of(proxy), CLUSTER, {0: True, 1: True})
+    assert metric('tulle_cluster_panic{cluster="v1"}') == 1
+    assert proxy.admin("/clusters")["v1"]["groups"] == [
+        {"priority": 0, "zone": "a", "endpoints": 1, "share": 0.3333, "panic": True},
+        {"priority": 0, "zone": "b", "endpoints": 2, "share": 0.6667, "panic": True},
+    ]
+    counted = answers(proxy, 30)
+    assert metric('tulle_cluster_panic_requests_total{cluster="v1"}') == 30
+    assert metric('tulle_zone_requests_total{cluster="v1",zone="local"}') == 4 + counted["b0"]
+    assert metric('tulle_zone_requests_total{cluster="v1",zone="other"}') == 30 - counted["b0"]
+    assert metric('tulle_subset_fallbacks_total{cluster="v1"}') == 0
