@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 from tulle._fast.base.buf cimport buf_get
 from tulle._fast.base.random cimport random_next
 from tulle._fast.base.types cimport likely, uint8_t, uint16_t, uint64_t
-from tulle._fast.flow.types cimport EXTRAS_MAX, X_UPGRADE
+from tulle._fast.flow.types cimport EXTRAS_MAX, X_UPGRADE, Host
 from tulle._fast.http.field cimport field_id as id_of_name
 from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport (
@@ -13,6 +13,7 @@ from tulle._fast.http.message cimport (
     TARGET_AUTHORITY, TARGET_ORIGIN, Field, Message, message_at, message_field,
 )
 from tulle._fast.http.octet cimport octet_lower
+from tulle._fast.net.system cimport AF_UNIX, sockaddr
 from tulle._fast.policy.image cimport (
     FIELD_EDIT_ADD, FIELD_EDIT_REMOVE, LISTENER_ADD_FORWARDED_FOR, LISTENER_ADD_REQUEST_ID, LISTENER_ADD_VIA,
     PATH_EDIT_FULL, PATH_EDIT_PREFIX, ROUTE_REWRITE_HOST, FieldEdit, RouteEntry, Span, image_at, image_text,
@@ -221,6 +222,15 @@ cdef void via_field(Exchange *x, const Message *message, uint32_t *count) noexce
         extra_add(x.worker, count, b"via", 3, image_text(x.table.image, x.listener.via), x.listener.via.length)
 
 
+cdef void host_of_endpoint(Exchange *x, uint32_t *count) noexcept nogil:
+    """For a request of HTTP/1.0 that names none."""
+    cdef const Host *host = x.attempt.host
+    if (<const sockaddr *>host.address).sa_family == AF_UNIX:
+        extra_add(x.worker, count, b"host", 4, b"localhost", 9)
+    else:
+        extra_add(x.worker, count, b"host", 4, host.text, host.text_length)
+
+
 # -- whole heads ------------------------------------------------------------------------------------------------------
 
 cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
@@ -239,7 +249,7 @@ cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
     elif message.target_form == TARGET_ABSOLUTE or message.target_form == TARGET_AUTHORITY:
         extra_add(worker, &count, b"host", 4, message_at(message, message.authority), message.authority_length)
     elif message_field(message, FIELD_HOST) == NULL:
-        extra_add(worker, &count, b"host", 4, x.attempt.host.text, x.attempt.host.text_length)
+        host_of_endpoint(x, &count)
     forwarding_fields(x, &count)
     via_field(x, message, &count)
     if message.flags & MESSAGE_TE_TRAILERS:

@@ -46,13 +46,14 @@ class Lab:
         self.deaths = 0  # of workers, that tests have brought about
 
     def client(self, host: str = "127.0.0.1") -> Peer:
-        return self._keep(Peer(self.sidecar.connect(host)))
+        return self.keep(Peer(self.sidecar.connect(host)))
 
     def accept(self) -> Peer:
         """The next connection that the sidecar opens to the backend."""
-        return self._keep(self.backend.accept())
+        return self.keep(self.backend.accept())
 
-    def _keep(self, peer: Peer) -> Peer:
+    def keep(self, peer: Peer) -> Peer:
+        """It is closed when the test is over."""
         self.peers.append(peer)
         return peer
 

@@ -210,18 +210,26 @@ def process_ids_of_session(session: int) -> list[int]:
 
 
 def listening_ports(pid: int) -> dict[str, int]:
-    """By IPv4 address: the port that a process listens on there."""
+    """By IP address: the port that a process listens on there."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         if match := re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink())):
             inodes.add(match[1])
     ports = {}
-    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
-        words = line.split()
-        if words[3] == "0A" and words[9] in inodes:
-            host, port = words[1].split(":")
-            ports[socket.inet_ntoa(int(host, 16).to_bytes(4, sys.byteorder))] = int(port, 16)
+    for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and words[9] in inodes:
+                host, port = words[1].split(":")
+                ports[socket.inet_ntop(family, in_memory_order(host))] = int(port, 16)
     return ports
+
+
+def in_memory_order(digits: str) -> bytes:
+    """An address of /proc, which is written as numbers of 32 bits."""
+    return b"".join(
+        int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)
+    )
 
 
 def shared_memory(pid: int) -> int:
