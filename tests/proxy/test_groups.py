@@ -187,7 +187,7 @@ def test_the_page_shows_places_and_shares(start: Start, backends: list[Backend])
 
 
 def test_panics_zones_and_fallbacks_are_metrics(start: Start, backends: list[Backend]) -> None:
-    places = [{"zone": "a"}, {"zone": "b"}, {"zone": "b"}]
+    places = [{"zone": zone} for zone in "aabb"]
     proxy = start(
         grouped(backends, places, cluster={"zone_aware": {"min_cluster_size": 2}}, zone="a")
     ).ready()
@@ -198,15 +198,16 @@ def test_panics_zones_and_fallbacks_are_metrics(start: Start, backends: list[Bac
         return float(line.split()[-1])
 
     assert metric('tulle_cluster_panic{cluster="v1"}') == 0
-    assert answers(proxy, 4) == {"b0": 4}
-    set_unhealthy(stats_of(proxy), CLUSTER, {0: True, 1: True})
+    assert answers(proxy, 4) == {"b0": 2, "b1": 2}
+    set_unhealthy(stats_of(proxy), CLUSTER, {0: True, 1: True, 2: True})
     assert metric('tulle_cluster_panic{cluster="v1"}') == 1
     assert proxy.admin("/clusters")["v1"]["groups"] == [
-        {"priority": 0, "zone": "a", "endpoints": 1, "share": 0.3333, "panic": True},
-        {"priority": 0, "zone": "b", "endpoints": 2, "share": 0.6667, "panic": True},
+        {"priority": 0, "zone": "a", "endpoints": 2, "share": 0.5, "panic": True},
+        {"priority": 0, "zone": "b", "endpoints": 2, "share": 0.5, "panic": True},
     ]
     counted = answers(proxy, 30)
+    local = 4 + counted["b0"] + counted["b1"]
     assert metric('tulle_cluster_panic_requests_total{cluster="v1"}') == 30
-    assert metric('tulle_zone_requests_total{cluster="v1",zone="local"}') == 4 + counted["b0"]
-    assert metric('tulle_zone_requests_total{cluster="v1",zone="other"}') == 30 - counted["b0"]
+    assert metric('tulle_zone_requests_total{cluster="v1",zone="local"}') == local
+    assert metric('tulle_zone_requests_total{cluster="v1",zone="other"}') == 34 - local
     assert metric('tulle_subset_fallbacks_total{cluster="v1"}') == 0
