@@ -37,6 +37,7 @@ def test_the_readme_shows_the_smallest_example() -> None:
         ("canary", "http://a/api/cart", [], ["route canary", "v1: 90 %", "v2: 10 %", "retries 2 after"]),
         ("canary", "http://a/alive", [], ["route health", "200"]),
         ("canary", "http://a/apiary", [], ["no route takes it"]),
+        ("zones", "http://a/", [], ["shop {version: v1}: 90 %", "shop {version: v2}: 10 %", "any endpoint"]),
         ("edge", "http://www.example.com/a?b", [], ["route www", "301", "https://example.com/a"]),
         ("edge", "http://example.com/blog/2024/x", [], ["route moved", "308", "/news/2024/x"]),
         ("edge", "http://example.com/", [], ["route site"]),
