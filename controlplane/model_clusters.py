@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from tulle.controlplane.model_balancing import PeakEwma
 from tulle.controlplane.model_circuit_breaker import CircuitBreaker
+from tulle.controlplane.model_health import OutlierDetection
 from tulle.controlplane.model_values import (
     Address,
     Count,
@@ -58,3 +59,4 @@ class Cluster(Section, frozen=True):
     max_response_head: Size = "60KiB"
     peak_ewma: PeakEwma | None = None
     max_step_back: Duration | None = None
+    outlier_detection: OutlierDetection | None = None

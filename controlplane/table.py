@@ -189,6 +189,32 @@ class PeakEwmaRow(_Row, frozen=True):
     failure_penalty: int
 
 
+class OutlierRow(_Row, frozen=True):
+    """What the fields mean is told in `model_health`."""
+
+    consecutive_5xx: int
+    consecutive_gateway_failure: int
+    consecutive_local_origin_failure: int
+    split_external_local_origin_errors: bool
+    interval: int
+    base_ejection_time: int
+    max_ejection_time: int
+    max_ejection_percent: int
+    success_rate_minimum_hosts: int
+    success_rate_request_volume: int
+    success_rate_stdev_factor: int
+    failure_percentage_threshold: int
+    failure_percentage_minimum_hosts: int
+    failure_percentage_request_volume: int
+    enforcing_consecutive_5xx: int
+    enforcing_consecutive_gateway_failure: int
+    enforcing_consecutive_local_origin_failure: int
+    enforcing_success_rate: int
+    enforcing_local_origin_success_rate: int
+    enforcing_failure_percentage: int
+    enforcing_failure_percentage_local_origin: int
+
+
 class ClusterRow(_Row, frozen=True):
     name: str
     endpoints: tuple[EndpointRow, ...]
@@ -211,6 +237,7 @@ class ClusterRow(_Row, frozen=True):
     zone_aware: ZoneAwareRow | None = None
     subsets: tuple[Pairs, ...] = ()  # that backends ask for
     subset_fallback: bool = False
+    outlier: OutlierRow | None = None
 
 
 class LogItemRow(_Row, frozen=True):

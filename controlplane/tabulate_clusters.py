@@ -6,6 +6,7 @@ from tulle.controlplane.subsets import pairs
 from tulle.controlplane.table import ClusterRow, EndpointRow, Pairs, ZoneAwareRow
 from tulle.controlplane.tabulate_balancing import max_step_back, peak_ewma_row
 from tulle.controlplane.tabulate_circuit_breaker import retry_budget_row
+from tulle.controlplane.tabulate_health import outlier_row
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 
 
@@ -45,4 +46,5 @@ def cluster_row(name: str, cluster: Cluster, subsets: tuple[Pairs, ...]) -> Clus
         zone_aware=ZoneAwareRow(zone_aware.min_cluster_size) if zone_aware and zone_aware.enabled else None,
         subsets=subsets,
         subset_fallback=cluster.subset_fallback == "any",
+        outlier=outlier_row(cluster.outlier_detection),
     )

@@ -8,6 +8,7 @@ from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.problems import Path
 from tulle.controlplane.validate_balancing import check_balancing
 from tulle.controlplane.validate_circuit_breaker import check_circuit_breaker
+from tulle.controlplane.validate_health import check_outlier_detection
 from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
 
 
@@ -27,6 +28,10 @@ def check_clusters(clusters: Mapping[str, Cluster], report: Report) -> None:
         check_circuit_breaker(cluster.circuit_breaker, (*path, "circuit_breaker"), report)
         _check_endpoints(cluster, path, report)
         check_balancing(cluster, path, report)
+        if cluster.outlier_detection is not None:
+            check_outlier_detection(
+                cluster.outlier_detection, cluster.endpoints, (*path, "outlier_detection"), report
+            )
 
 
 def _check_endpoints(cluster: Cluster, path: Path, report: Report) -> None:

@@ -28,6 +28,7 @@ GIL_FILES = frozenset(
         "_fast/policy/image_reader.pyx",
         "_fast/policy/image_writer.pyx",
         "_fast/policy/predicate_writer.pyx",
+        "_fast/policy/outlier_writer.pyx",
         "_fast/policy/route_writer.pyx",
         "_fast/policy/traffic_writer.pyx",
     }

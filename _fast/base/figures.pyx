@@ -20,19 +20,22 @@ CLUSTER_FIELDS = (
     "requests_active", "overflow_connections", "overflow_pending", "overflow_requests", "overflow_retries", "retries",
     "retries_succeeded", "retries_limited", "connections_total", "connect_failures", "connect_timeouts",
     "requests_total", "request_timeouts", "pending_timeouts", "panic_picks", "zone_local", "zone_other",
-    "subset_fallbacks",
+    "subset_fallbacks", "ejections_consecutive_5xx",
+    "ejections_consecutive_gateway_failure", "ejections_consecutive_local_origin_failure", "ejections_success_rate",
+    "ejections_local_origin_success_rate", "ejections_failure_percentage", "ejections_failure_percentage_local_origin",
+    "ejections_probe", "ejections_prevented",
 )
 ENDPOINT_FIELDS = (
     "requests_active", "connections_active", "connections_idle", "requests_total", "responses_none", "responses_1xx",
     "responses_2xx", "responses_3xx", "responses_4xx", "responses_5xx", "connect_failures", "resets", "timeouts",
-    "latency_sum", "step_backs",
+    "latency_sum", "step_backs", "local_failures",
 )
 FINE = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS      # buckets of a histogram as it is kept
 SERIES_HEAD = RESPONSE_CLASSES + FLAG_COUNT + 2     # words before the histograms: classes, flags, received, sent
 
 cdef enum:
-    CLUSTER_WORDS = 18
-    ENDPOINT_WORDS = 15
+    CLUSTER_WORDS = 27
+    ENDPOINT_WORDS = 16
     FINE_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS
 
 
@@ -230,18 +233,21 @@ def limits(Stats stats) -> dict[int, list[int]]:
     return sums
 
 
-def unhealthy(Stats stats) -> set[tuple[int, int]]:
-    """(slot, generation) of the endpoints whose active health checks fail."""
+def health(Stats stats) -> dict[tuple[int, int], tuple[int, int, int]]:
+    """By (slot, generation), of endpoints that are or were not well: 1 if active health checks fail, until when outlier
+    detection has it out (monotonic ns, odd while it is probed, 0: it is in), and how often that was in a row."""
     cdef uint64_t slot, begin, end
     cdef EndpointHealth *health = <EndpointHealth *>(<char *>stats.shared + stats.shared.endpoint_health)
     cdef uint64_t size = stats.shared.endpoint_capacity * sizeof(EndpointHealth)
-    found = set()
+    found = {}
     for begin, end in stats.extents(stats.shared.endpoint_health, size):
         for slot in range(
             begin // sizeof(EndpointHealth), slot_after(end, sizeof(EndpointHealth), stats.shared.endpoint_capacity)
         ):
-            if health[slot].unhealthy:
-                found.add((slot, health[slot].generation))
+            if health[slot].unhealthy or health[slot].ejected or health[slot].ejections:
+                found[slot, health[slot].generation] = (
+                    health[slot].unhealthy, health[slot].ejected, health[slot].ejections
+                )
     return found
 
 
@@ -274,7 +280,7 @@ def zeros(words: int) -> array:
 
 
 cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil:
-    cdef uint32_t limit
+    cdef uint32_t limit, reason
     total[0] += added.requests_active
     for limit in range(LIMIT_COUNT):
         total[1 + limit] += added.overflow[limit]
@@ -291,6 +297,9 @@ cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil
     total[15] += added.zone_local
     total[16] += added.zone_other
     total[17] += added.subset_fallbacks
+    for reason in range(8):
+        total[18 + reason] += added.ejections[reason]
+    total[26] += added.ejections_prevented
 
 
 cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nogil:
@@ -306,3 +315,4 @@ cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nog
     total[12] += added.timeouts
     total[13] += added.latency_sum
     total[14] += added.step_backs
+    total[15] += added.local_failures

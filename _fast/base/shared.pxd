@@ -91,19 +91,25 @@ cdef struct ClusterLine:               # one cache line per cluster and lane
 cdef struct ClusterState:              # what all workers know together
     uint32_t generation                # of the cluster that it is about
     uint32_t epoch                     # rises when an endpoint's availability changes: workers look again
-    uint32_t ejected                   # endpoints ejected now
-    uint32_t reserved[29]
     uint64_t retry_bucket              # arrival time of the token bucket of the retries that are always allowed
-    uint64_t reserved_words[7]
+    uint64_t interval_ends             # of outlier detection, monotonic ns; who moves it on judges what is over
+    uint64_t reserved[21]
 
-cdef struct EndpointHealth:            # one cache line
+cdef struct EndpointHealth:            # two cache lines; what every outcome reads is in the first
     uint32_t generation                # of the endpoint that it is about
     uint32_t unhealthy                 # 1: active health checks failed; written by the master
-    uint32_t ejected                   # 1: outlier detection has taken it out; atomically by any worker
-    uint32_t reserved0
     uint64_t stepped_back              # monotonic ns until which it asked to be left alone; 0: it did not
+    uint64_t ejected                   # 0, or until when outlier detection has taken it out: see policy/outlier
+    uint32_t ejections                 # in a row, less those that were forgiven
+    uint32_t run_5xx                   # failures in a row, over all workers
+    uint32_t run_gateway
+    uint32_t run_local
+    uint32_t seen_answers              # what all lanes had counted when the last interval ended
+    uint32_t seen_errors
+    uint32_t seen_local
+    uint32_t reserved[3]
     uint64_t latency                   # an EwmaSeed; written by any worker
-    uint32_t reserved[8]
+    uint32_t reserved_too[14]
 
 cdef struct RateBucket:                # the two words change together, see `policy/rate_limit`
     uint64_t key                       # 0: free
@@ -174,6 +180,8 @@ cdef struct ClusterStats:              # per cluster slot, in every lane
     uint64_t zone_local                # tries, where the own zone is preferred
     uint64_t zone_other
     uint64_t subset_fallbacks          # tries with any host, for nothing of the subset could be used
+    uint64_t ejections[8]              # OutlierReason
+    uint64_t ejections_prevented       # one too many hosts would have been out
 
 cdef struct EndpointStats:             # per endpoint slot, in every lane
     uint32_t generation
@@ -186,7 +194,7 @@ cdef struct EndpointStats:             # per endpoint slot, in every lane
     uint64_t resets
     uint64_t timeouts
     uint64_t latency_sum               # ns to the response head, of successful tries
-    uint64_t reserved
+    uint64_t local_failures            # tries that ended without an answer
     uint64_t step_backs                # times that it asked to be left alone, by Retry-After
 
 cdef enum:

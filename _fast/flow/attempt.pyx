@@ -76,6 +76,9 @@ cdef void exchange_timeout(Timer *timer, uint64_t now) noexcept nogil:
     if x.request_deadline != 0 and x.request_deadline <= now:
         if x.cluster != NULL:
             x.cluster.stats.request_timeouts += 1
+        if x.attempt.state == ATTEMPT_CONNECTING or x.attempt.state == ATTEMPT_RUNNING:
+            if not x.flags & X_RESPONSE_BEGUN:
+                outcome_failure(&x.attempt, FLAG_UT)
         exchange_give_up(x, FLAG_UT)
         return
     if x.try_deadline != 0 and x.try_deadline <= now:

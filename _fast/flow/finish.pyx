@@ -5,6 +5,7 @@ from tulle._fast.base.slab cimport slab_put
 from tulle._fast.base.timer cimport timer_remove
 from tulle._fast.base.types cimport likely, uint32_t, unlikely
 from tulle._fast.flow.access_log cimport access_log_copy, access_log_write
+from tulle._fast.flow.ejection cimport ejection_probe_dropped
 from tulle._fast.flow.latency cimport latency_given_up
 from tulle._fast.flow.pool cimport pool_leave_queue
 from tulle._fast.flow.replay cimport replay_drop
@@ -32,6 +33,8 @@ cdef void attempt_end(Attempt *attempt) noexcept nogil:
         attempt.ops.cancel(attempt)
         attempt.upstream = NULL
     attempt.host = NULL
+    if unlikely(host.probe == attempt):
+        ejection_probe_dropped(host)
     host_end(host)
 
 

@@ -2,10 +2,11 @@
 from tulle._fast.base.atomic cimport atomic_load_acquire_u32
 from tulle._fast.base.random cimport random_next
 from tulle._fast.base.types cimport int32_t, likely, uint32_t, uint64_t, unlikely
+from tulle._fast.flow.ejection cimport ejection_is_out, ejection_probe
 from tulle._fast.flow.latency cimport latency_take
 from tulle._fast.flow.step_back cimport step_back_until
-from tulle._fast.flow.types cimport Worker
-from tulle._fast.policy.balancer cimport HOST_DOWN, HOST_RESTING, HOST_UP, BalancerState, HostLoad
+from tulle._fast.flow.types cimport Worker, host_of_load
+from tulle._fast.policy.balancer cimport HOST_DOWN, HOST_RESTING, HOST_UP, BalancerState
 from tulle._fast.policy.host_groups cimport (
     HostGroup, HostGroups, HostSet, host_groups_find, host_groups_look, host_set_draw,
 )
@@ -22,15 +23,6 @@ cdef enum:
     NEVER = 0xFFFFFFFFFFFFFFFF
 
 
-cdef inline Host *host_of_load(HostLoad *load) noexcept nogil:
-    cdef Host *null = NULL
-    return <Host *>(<char *>load - <size_t>&null.load)
-
-
-cdef inline bint host_available(const Host *host) noexcept nogil:
-    return atomic_load_acquire_u32(&host.health.unhealthy) == 0 and atomic_load_acquire_u32(&host.health.ejected) == 0
-
-
 cdef inline bint host_rests(Cluster *cluster, Host *host) noexcept nogil:
     """It has asked to be left alone."""
     cdef uint64_t until = step_back_until(host)
@@ -42,7 +34,7 @@ cdef inline bint host_rests(Cluster *cluster, Host *host) noexcept nogil:
 
 
 cdef uint32_t host_availability(Cluster *cluster, Host *host) noexcept nogil:
-    if not host_available(host):
+    if ejection_is_out(host, &cluster.look_at) or atomic_load_acquire_u32(&host.health.unhealthy) != 0:
         return HOST_DOWN
     return HOST_RESTING if cluster.config.max_step_back != 0 and host_rests(cluster, host) else HOST_UP
 
@@ -154,12 +146,27 @@ cdef Host *pick_grouped(Cluster *cluster, Exchange *x) noexcept nogil:
     return host
 
 
+cdef Host *pick_probe(Cluster *cluster, Exchange *x) noexcept nogil:
+    """One of the hosts that the exchange may use, if it is to be the probe of one."""
+    cdef const HostSet *hosts = NULL
+    if not cluster.config.outlier.enabled or cluster.groups.set_count == 0:
+        return NULL
+    hosts = cluster.groups.sets
+    if x.subset != 0:
+        hosts = host_groups_find(&cluster.groups, x.subset, x.subset_key)
+    return ejection_probe(hosts, x) if hosts != NULL else NULL
+
+
 cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
+    cdef Host *host
     if unlikely(
         atomic_load_acquire_u32(&cluster.state.epoch) != cluster.epoch
         or cluster.worker.loop.now >= cluster.look_at
     ):
+        host = pick_probe(cluster, x)
         cluster_look(cluster)
+        if host != NULL:
+            return host
     if likely(cluster.groups.plain and x.subset == 0):
         return group_pick(cluster, &cluster.groups.groups[0].balancer, x)
     return pick_grouped(cluster, x) if cluster.groups.set_count > 0 else NULL

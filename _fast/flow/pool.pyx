@@ -4,6 +4,7 @@ from tulle._fast.base.list cimport Node, list_append, list_empty, list_prepend, 
 from tulle._fast.base.shared cimport LIMIT_CONNECTIONS, LIMIT_PENDING
 from tulle._fast.base.timer cimport timer_set
 from tulle._fast.base.types cimport int64_t, likely, uint32_t, uint64_t, unlikely
+from tulle._fast.flow.ejection cimport ejection_probe_dropped
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Exchange,
     Host,
@@ -208,6 +209,8 @@ cdef void hand_over(Upstream *upstream, Attempt *attempt) noexcept nogil:
     cdef Host *meant = attempt.host
     leave_queue(attempt)
     if meant != host:
+        if unlikely(meant.probe == attempt):
+            ejection_probe_dropped(meant)
         host_begin(host)
         host_end(meant)
         attempt.host = host

@@ -64,6 +64,8 @@ cdef struct Host:                      # one endpoint of one cluster, as this wo
     EndpointStats *stats
     EndpointHealth *health             # shared with all workers
     HostLoad load
+    Attempt *probe                     # that decides whether outlier detection lets it back in; else NULL
+    uint64_t probe_token               # see policy/outlier
     Node idle                          # Upstream.node, the most recently used first
     uint32_t idle_count
     uint32_t connections
@@ -76,6 +78,10 @@ cdef struct Host:                      # one endpoint of one cluster, as this wo
     uint16_t text_length
     char address[112]
     char text[120]
+
+cdef inline Host *host_of_load(HostLoad *load) noexcept nogil:
+    cdef Host *null = NULL
+    return <Host *>(<char *>load - <size_t>&null.load)
 
 cdef struct Cluster:
     Node node                          # in Worker.all_clusters

@@ -4,6 +4,7 @@ from libc.string cimport memset
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.policy.balancing_writer cimport write_balancing
 from tulle._fast.policy.image cimport *
+from tulle._fast.policy.outlier_writer cimport outlier_policy
 from tulle._fast.policy.retry_budget cimport RetryBudget
 
 
@@ -38,5 +39,6 @@ cdef Span write_clusters(ImageBuffer out, rows, list slots) except *:
         entry.pool_max_requests = cluster.pool_max_requests
         entry.max_response_head = cluster.max_response_head
         fill_retry_budget(&entry.retry_budget, cluster.retry_budget)
+        entry.outlier = outlier_policy(cluster.outlier)
         (<ClusterEntry *>(out.data + span.offset))[index] = entry
     return span

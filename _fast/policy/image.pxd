@@ -10,8 +10,9 @@ Written by `image_writer`, checked once by `image_open`, then trusted: readers d
 once every worker has let go) and a `generation` that tells two owners of a slot apart.
 """
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
-from tulle._fast.policy.retry_budget cimport RetryBudget
 from tulle._fast.policy.ewma cimport EwmaPolicy
+from tulle._fast.policy.outlier cimport OutlierPolicy
+from tulle._fast.policy.retry_budget cimport RetryBudget
 
 cdef enum:
     IMAGE_LAYOUT = 2                   # raised by one with every change of these structures
@@ -261,6 +262,7 @@ cdef struct ClusterEntry:
     RetryBudget retry_budget
     uint64_t max_step_back             # that a Retry-After of a host is heeded; 0: not at all
     EwmaPolicy ewma
+    OutlierPolicy outlier
 
 # -- the endpoints segment ------------------------------------------------------------------------------------------
 

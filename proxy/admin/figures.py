@@ -64,19 +64,29 @@ def clusters(stats: Stats, names: Names) -> dict[str, dict[str, int]]:
 def endpoints(stats: Stats, names: Names) -> dict[tuple[str, str], dict[str, int]]:
     """By cluster and address, `ENDPOINT_FIELDS` and what workers have told each other.
 
-    `healthy` is 1 or 0; `stepped_back_until` the monotonic ns until which it is left alone; `latency_us`
-    what peak EWMA takes for its latency, 0 when that is not known.
+    `healthy`: 1 if it may be chosen; `unhealthy`: 1 if active health checks fail; `ejected_until`: monotonic
+    ns until which outlier detection has it out, 0 if it has not; `ejections`: how often in a row;
+    `stepped_back_until`: the monotonic ns until which it is left alone; `latency_us`: what peak EWMA takes
+    for its latency, 0 when that is not known.
     """
     counted = figures.endpoints(stats)
-    unhealthy = figures.unhealthy(stats)
+    health = figures.health(stats)
     learnt = figures.learnt(stats)
     found = {}
     for slot, name in names.endpoints.items():
-        words = counted.get((slot.slot, slot.generation)) or [0] * len(figures.ENDPOINT_FIELDS)
+        key = (slot.slot, slot.generation)
+        words = counted.get(key) or [0] * len(figures.ENDPOINT_FIELDS)
         found[name] = dict(zip(figures.ENDPOINT_FIELDS, words, strict=True))
-        found[name]["healthy"] = int((slot.slot, slot.generation) not in unhealthy)
-        known = learnt.get((slot.slot, slot.generation), (0, 0))
-        found[name]["stepped_back_until"], found[name]["latency_us"] = known
+        unhealthy, ejected_until, ejections = health.get(key, (0, 0, 0))
+        stepped_back_until, latency = learnt.get(key, (0, 0))
+        found[name] |= {
+            "healthy": int(not unhealthy and not ejected_until),
+            "unhealthy": unhealthy,
+            "ejected_until": ejected_until,
+            "ejections": ejections,
+            "stepped_back_until": stepped_back_until,
+            "latency_us": latency,
+        }
     return found
 
 

@@ -9,6 +9,7 @@ from tulle.controlplane.table import RoutingTable, readable
 from tulle.proxy.admin import figures
 from tulle.proxy.admin.figures import Requests
 from tulle.proxy.admin.groups import Groups
+from tulle.proxy.admin.health import health_view
 from tulle.proxy.admin.names import Labels, Names
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -88,7 +89,7 @@ class Views:
         groups = Groups(self.segment, self.names, figures.healthy(counted_endpoints))
         endpoints: dict[str, View] = {}
         for (cluster, address), values in counted_endpoints.items():
-            endpoints.setdefault(cluster, {})[address] = values
+            endpoints.setdefault(cluster, {})[address] = health_view(values)
         return {
             row.name: {
                 "load_balancer": row.balancer,

@@ -29,6 +29,7 @@ MATCH = (*ROUTE, "matches", 0)
 LISTENER = ("listeners", 0)
 CLUSTER = ("clusters", "v1")
 DELETE = object()
+OUTLIER = "clusters.v1.outlier_detection"
 MANY_EDITS = {"add": {f"x-{number}": "" for number in range(257)}}
 NO_BUDGET = {"retry_budget": {"percent": 0, "min_per_second": 0}}
 BOTH_LIMITS = {"retry_budget": {}, "max_retries": 5}
@@ -72,6 +73,25 @@ def test_the_base_has_no_problems() -> None:
 ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     # where, what, the path of the error, part of its message or hint
     (("workers",), 0, "workers", "from 1 to 1,024"),
+    (
+        (*CLUSTER, "outlier_detection"),
+        {"base_ejection_time": "10m"},
+        OUTLIER,
+        "shorter than base_ejection_time",
+    ),
+    (
+        (*CLUSTER, "outlier_detection"),
+        {"base_ejection_time": "0s"},
+        f"{OUTLIER}.base_ejection_time",
+        "longer than 0s",
+    ),
+    (
+        (*CLUSTER, "outlier_detection"),
+        {"max_ejection_percent": 101},
+        f"{OUTLIER}.max_ejection_percent",
+        "100",
+    ),
+    ((*CLUSTER, "outlier_detection"), {"consecutive_5xx": 0}, f"{OUTLIER}.consecutive_5xx", "from 1"),
     (("workers",), "two", "workers", "must be a whole number"),
     ((*ROUTE, "request_headers"), MANY_EDITS, f"{R}.request_headers", "257 fields"),
     ((*ROUTE, "response_headers"), LONG_EDITS, f"{R}.response_headers", "72,027 bytes"),
@@ -246,6 +266,13 @@ WARNINGS = [
     ((*ROUTE, "retries"), {"on": ["retriable-status-codes"]}, "retry-unused", f"{R}.retries.on"),
     ((*ROUTE, "retries"), {"attempts": 0}, "retry-unused", f"{R}.retries.attempts"),
     ((*CLUSTER, "circuit_breaker"), BOTH_LIMITS, "limit-unused", "clusters.v1.circuit_breaker.max_retries"),
+    ((*CLUSTER, "outlier_detection"), {"max_ejection_percent": 0}, "no-effect", OUTLIER),
+    (
+        (*CLUSTER, "outlier_detection"),
+        {"enforcing_consecutive_5xx": 0, "enforcing_success_rate": 0},
+        "no-effect",
+        OUTLIER,
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from tulle._fast.base import figures
 from tulle.proxy import commands, master
 
 PAGE = (ROOT / "docs/operations.md").read_text()
-EXPOSITION = (ROOT / "proxy/admin/exposition.py").read_text()
+EXPOSITION = "".join(path.read_text() for path in (ROOT / "proxy/admin").glob("*.py"))
 
 
 def test_every_metric_is_there() -> None:

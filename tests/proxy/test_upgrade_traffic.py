@@ -92,10 +92,7 @@ class Counters:
         """Read again; none may have fallen."""
         status, text = self.proxy.get("/stats/prometheus", "admin")
         assert status == 200, text
-        found = {
-            name: float(value)
-            for name, value in re.findall(COUNTER, text.decode(), re.M)
-        }
+        found = {name: float(value) for name, value in re.findall(COUNTER, text.decode(), re.M)}
         for name, value in self.values.items():
             assert found.get(name, -1) >= value, name
         self.values = found

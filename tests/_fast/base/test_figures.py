@@ -118,7 +118,7 @@ def test_reading_takes_no_memory() -> None:
         block = Stats(descriptor)
         block.use_lane(7)
         before = os.fstat(descriptor).st_blocks
-        for read in (figures.clusters, figures.endpoints, figures.limits, figures.unhealthy, figures.totals):
+        for read in (figures.clusters, figures.endpoints, figures.limits, figures.health, figures.totals):
             read(block)
         figures.series(block, BOUNDS)
         for lane in range(8):

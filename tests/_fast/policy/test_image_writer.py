@@ -4,6 +4,8 @@ import socket
 import struct
 from typing import Any
 
+from msgspec.structs import replace
+
 from tulle._fast.policy.endpoints_writer import write_endpoints
 from tulle._fast.policy.image_reader import Reader
 from tulle._fast.policy.image_writer import OPERATORS, write_routes
@@ -18,6 +20,7 @@ from tulle.controlplane.table import (
     ListenerRow,
     LogItemRow,
     MatchRow,
+    OutlierRow,
     PathEditRow,
     PredicateRow,
     ResponseRow,
@@ -82,9 +85,9 @@ TABLE = RoutingTable(
 )  # fmt: skip
 
 
-def image(version: int = 9) -> bytearray:
+def image(version: int = 9, table: RoutingTable = TABLE) -> bytearray:
     segment: bytearray = write_routes(
-        TABLE, [21, 22, 23], [31, 32, 33], [(5, 6), (7, 8)], version, compile_pattern
+        table, [21, 22, 23], [31, 32, 33], [(5, 6), (7, 8)], version, compile_pattern
     )
     return segment
 
@@ -137,6 +140,7 @@ def test_routes_that_answer() -> None:
 
 def test_clusters() -> None:
     first, second = Reader(image()).routes()["clusters"]
+    assert first.pop("outlier")["enabled"] == 0
     assert first == {
         "slot": 5, "generation": 6, "name": b"c0", "balancer": 1, "choices": 3, "connect_timeout": 11,
         "pending_timeout": 12, "max_connections": 13, "max_pending": 14, "max_requests": 15,
@@ -148,6 +152,21 @@ def test_clusters() -> None:
     }  # fmt: skip
     assert second["retry_budget"]["enabled"] == 0
     assert (second["slot"], second["generation"], second["balancer"]) == (7, 8, 2)
+
+
+def test_an_outlier_policy() -> None:
+    """Every field of the row arrives, and in its own place."""
+    fields = OutlierRow.__struct_fields__
+    row = OutlierRow(*range(100, 100 + len(fields)))
+    clusters = (replace(TABLE.clusters[0], outlier=row), TABLE.clusters[1])
+    written = Reader(image(9, replace(TABLE, clusters=clusters))).routes()["clusters"][0]["outlier"]
+    assert written.pop("enabled") == 1
+    assert written.pop("enforcing")[:7] == [
+        getattr(row, name) for name in fields if name.startswith("enforcing_")
+    ]
+    told = {name: getattr(row, name) for name in fields if not name.startswith("enforcing_")}
+    told["split_local"] = told.pop("split_external_local_origin_errors")
+    assert written == told
 
 
 def test_the_log() -> None:

@@ -1,0 +1,55 @@
+"""The checks of what keeps bad endpoints away."""
+
+from collections.abc import Sequence
+
+from tulle.controlplane.address import is_name, parse_address
+from tulle.controlplane.findings import Report
+from tulle.controlplane.model_clusters import Endpoint
+from tulle.controlplane.model_health import OutlierDetection
+from tulle.controlplane.problems import Path
+from tulle.controlplane.units import nanoseconds
+from tulle.controlplane.validate_values import check_durations
+
+_ENFORCING = tuple(name for name in OutlierDetection.__struct_fields__ if name.startswith("enforcing_"))
+_LOCAL = tuple(name for name in _ENFORCING if "local_origin" in name)
+
+
+def check_outlier_detection(
+    policy: OutlierDetection, endpoints: Sequence[Endpoint], path: Path, report: Report
+) -> None:
+    durations: dict[str, str | None] = {
+        name: getattr(policy, name) for name in ("interval", "base_ejection_time", "max_ejection_time")
+    }
+    check_durations(durations, path, tuple(durations), report)
+    _check_times(policy, path, report)
+    ways = [name for name in _ENFORCING if policy.split_external_local_origin_errors or name not in _LOCAL]
+    if policy.max_ejection_percent == 0 or not any(getattr(policy, name) for name in ways):
+        report.warning(
+            "no-effect", path, "never ejects an endpoint, for what it is allowed to do comes to 0 %",
+            "Raise max_ejection_percent, or one of enforcing_*, or leave it out.",
+        )  # fmt: skip
+    elif len(endpoints) == 1 and not _may_be_several(endpoints[0]):
+        report.warning(
+            "no-effect", path, "never ejects an endpoint, for there is only one, and one is always left"
+        )
+
+
+def _check_times(policy: OutlierDetection, path: Path, report: Report) -> None:
+    try:
+        base, longest = nanoseconds(policy.base_ejection_time), nanoseconds(policy.max_ejection_time)
+    except ValueError:
+        return
+    if longest < base:
+        report.error(
+            "order", path,
+            f"max_ejection_time, {policy.max_ejection_time}, is shorter than base_ejection_time, "
+            f"{policy.base_ejection_time}",
+            "The longest time must be at least the base time.",
+        )  # fmt: skip
+
+
+def _may_be_several(endpoint: Endpoint) -> bool:
+    try:
+        return is_name(parse_address(endpoint.address))
+    except ValueError:
+        return True
