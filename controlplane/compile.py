@@ -18,7 +18,7 @@ from msgspec import Struct
 from tulle._fast.policy.image_writer import write_routes
 from tulle.controlplane.load import check_model, in_zone, load_config
 from tulle.controlplane.model import AccessLog, Config
-from tulle.controlplane.names import NameTable, decode_names, encode_names
+from tulle.controlplane.names import MOST_LISTENERS, NameTable, decode_names, encode_names
 from tulle.controlplane.problems import ConfigError, Problem
 from tulle.controlplane.resolve import Resolved, endpoints_segment, names_to_resolve
 from tulle.controlplane.table import RoutingTable, decode_table, encode_table
@@ -130,7 +130,7 @@ def _compile(
     table = tabulate(config)
     names = decode_names(previous)
     names.serial += 1
-    listener_ids = names.listeners.assign(listener.name for listener in table.listeners)
+    listener_ids = names.listeners.assign((listener.name for listener in table.listeners), MOST_LISTENERS)
     routes = _routes_segment(table, names, listener_ids, version)
     endpoints = endpoints_segment(table, names, resolved, version, config.zone or "")
     result = CompileResult(

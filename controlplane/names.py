@@ -15,6 +15,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+# At a time: for so many there is room to count connections in shared memory, by their ids modulo this
+MOST_LISTENERS = 512
+
 
 class Slot(NamedTuple):
     slot: int
@@ -71,18 +74,30 @@ class IdTable(Struct):
     live: dict[str, int] = {}
     last: int = 0
 
-    def assign(self, names: Iterable[str]) -> list[int]:
-        """Ids in the order of `names`, which hold none twice."""
+    def assign(self, names: Iterable[str], apart: int = 0) -> list[int]:
+        """Ids in the order of `names`, which hold none twice.
+
+        No two that live at a time are the same modulo `apart`; there must be no more than so many then.
+        """
         assigned: dict[str, int] = {}
         live = self.live
-        for name in names:
+        wanted = list(names)
+        taken = {live[name] % apart for name in wanted if name in live} if apart else set()
+        for name in wanted:
             identity = live.get(name)
             if identity is None:
-                self.last += 1
-                identity = self.last
+                identity = self._next(apart, taken)
             assigned[name] = identity
         self.live = assigned
         return list(assigned.values())
+
+    def _next(self, apart: int, taken: set[int]) -> int:
+        self.last += 1
+        if apart:
+            while self.last % apart in taken:
+                self.last += 1
+            taken.add(self.last % apart)
+        return self.last
 
 
 class NameTable(Struct):

@@ -7,6 +7,7 @@ from tulle.controlplane.address import is_name, parse_address
 from tulle.controlplane.findings import Finding, Report
 from tulle.controlplane.log_format import text_items
 from tulle.controlplane.model import AccessLog, Config, Listener
+from tulle.controlplane.names import MOST_LISTENERS
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_clusters import check_clusters
@@ -92,6 +93,8 @@ def _check_listeners(config: Config, report: Report) -> None:
     addresses: dict[str, int] = {}
     if not config.listeners:
         report.warning("no-listeners", (), "there are no listeners, so nothing will be served")
+    if len(config.listeners) > MOST_LISTENERS:
+        report.error("too-many", ("listeners",), f"there may be {MOST_LISTENERS} listeners at most")
     for index, listener in enumerate(config.listeners):
         path: Path = ("listeners", index)
         _check_listener(listener, path, config, report)

@@ -12,8 +12,10 @@ from tulle._fast.base.shared cimport (
 from tulle._fast.base.stats cimport Stats, shared_offset
 from tulle._fast.base.types cimport uint32_t, uint64_t
 
-# Of a lane's header: what is about the lane itself, and not about traffic
-OWN = frozenset(("state", "pid", "reserved", "arena_used", "series_count", "ring_head", "ring_tail"))
+# Of a lane's header: what is about the lane itself, and what limits are summed from: they hold in each memory
+OWN = frozenset(
+    ("state", "pid", "reserved", "arena_used", "series_count", "ring_head", "ring_tail", "admitted", "memory")
+)
 NONE = {"count": 0, "sum": 0, "buckets": {}}
 
 

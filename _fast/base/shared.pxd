@@ -213,8 +213,12 @@ cdef struct Series:
     Histogram upstream                 # request sent to response head
     uint64_t flags[32]                 # ResponseFlag
 
+cdef enum:
+    LISTENER_SLOTS = 512               # of listeners that live at a time, no two have ids that are the same modulo this
+
 cdef struct Lane:
     LaneHeader header
+    int32_t listeners[512]             # gauge: connections of the listener whose id is the index modulo LISTENER_SLOTS
     # offsets from the start of the lane
     uint64_t cluster_stats             # ClusterStats[cluster_capacity]
     uint64_t endpoint_stats            # EndpointStats[endpoint_capacity]

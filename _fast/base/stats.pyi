@@ -1,4 +1,5 @@
 LAYOUT: int
+MOST_LISTENERS: int
 
 def create(lanes: int, clusters: int, endpoints: int) -> int: ...
 

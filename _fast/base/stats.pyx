@@ -10,12 +10,13 @@ import os
 from libc.string cimport memset
 
 from tulle._fast.base.shared cimport (
-    LANE_FREE, SHARED_LAYOUT, ClusterLine, ClusterStats, EndpointStats, Lane, LaneHeader, SharedHeader, lane_cluster,
+    LANE_FREE, LISTENER_SLOTS, SHARED_LAYOUT, ClusterLine, ClusterStats, EndpointStats, Lane, LaneHeader, SharedHeader, lane_cluster,
     lane_endpoint, shared_cluster_lines, shared_lane, shared_layout, shared_open, shared_size,
 )
 from tulle._fast.base.types cimport uint32_t, uint64_t
 
 LAYOUT = SHARED_LAYOUT
+MOST_LISTENERS = LISTENER_SLOTS
 
 
 def create(uint32_t lanes, uint32_t clusters, uint32_t endpoints) -> int:
@@ -134,6 +135,7 @@ cdef class Stats:
         header.memory = 0
         header.admitted = 0
         header.shed_active = 0
+        memset(lane.listeners, 0, sizeof(lane.listeners))
         for begin, end in self.extents(self.shared.cluster_lines, cluster_lines_size(self.shared)):
             clear_cluster_lines(self.shared, index, begin, end)
         start = shared_offset(self.shared, lane_cluster(lane, 0))

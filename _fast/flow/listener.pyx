@@ -16,6 +16,7 @@ from tulle._fast.net.system cimport (
     sockaddr_storage, socklen_t,
 )
 from tulle._fast.policy.image cimport ListenerEntry
+from tulle._fast.policy.limits cimport listener_acquire
 
 cdef enum:
     ACCEPTS_PER_TURN = 8
@@ -72,18 +73,14 @@ cdef void listener_timer(Timer *timer, uint64_t now) noexcept nogil:
         listener_watch(listener)
 
 
-cdef bint over_limit(Listener *listener) noexcept nogil:
-    """Connections of all workers, against the listener's own limit."""
+cdef bint take_place(Listener *listener) noexcept nogil:
+    """A place among the connections of the listener; `server_close` gives it back."""
     cdef Worker *worker = listener.worker
     cdef Table *table
     cdef const ListenerEntry *entry = listener_find(worker, listener.id, &table)
-    cdef uint64_t total = 0
-    cdef uint32_t index
-    if likely(entry == NULL or entry.max_connections == 0):
-        return False
-    for index in range(worker.shared.lanes_used):
-        total += shared_lane(worker.shared, index).header.downstream_active
-    return total >= entry.max_connections
+    return listener_acquire(
+        worker.shared, worker.lane_index, listener.id, entry.max_connections if entry != NULL else 0
+    )
 
 
 cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
@@ -117,7 +114,7 @@ cdef int accept_one(Listener *listener) noexcept nogil:
     cdef int fd = accept4(listener.watch.fd, <sockaddr *>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
     if fd < 0:
         return 0 if errno == EINTR or errno == ECONNABORTED else errno
-    if unlikely(over_limit(listener)):
+    if unlikely(not take_place(listener)):
         worker.lane.header.accept_overflow += 1
         close(fd)
         return 0

@@ -42,6 +42,7 @@ from tulle._fast.net.conn cimport (
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
 from tulle._fast.net.system cimport EPOLLET, EPOLLIN, EPOLLRDHUP, MSG_DONTWAIT, MSG_PEEK, close, iovec, recv
 from tulle._fast.policy.image cimport ListenerEntry
+from tulle._fast.policy.limits cimport listener_release
 
 cdef enum:
     LINGER_TIME = 1000                 # milliseconds
@@ -62,6 +63,7 @@ cdef void server_accept(
     cdef Table *table
     if unlikely(server == NULL or admitted == TURNED_AWAY):
         close(fd)
+        listener_release(worker.shared, worker.lane_index, listener_id)
         worker.lane.header.accept_failures += server == NULL
         if server != NULL:
             slab_put(&worker.servers_slab, server)
@@ -98,6 +100,7 @@ cdef void server_close(Server *server, bint reset) noexcept nogil:
     list_remove(&server.node)
     server.worker.lane.header.downstream_active -= 1
     overload_closed(server.worker, server.admitted)
+    listener_release(server.worker.shared, server.worker.lane_index, server.listener_id)
     if server.message != NULL:
         slab_put(&server.worker.messages_slab, server.message)
         server.message = NULL

@@ -69,6 +69,14 @@ def test_ids_are_never_used_twice(compiles: list[list[str]]) -> None:
             assert owners.setdefault(identity, name) == name
 
 
+@given(st.lists(NAMES, max_size=12), st.integers(min_value=1, max_value=9))
+def test_ids_that_live_at_a_time_are_apart(compiles: list[list[str]], apart: int) -> None:
+    table = IdTable()
+    for names in compiles:
+        ids = table.assign(names[:apart], apart)
+        assert len({identity % apart for identity in ids}) == len(ids)
+
+
 def test_names_survive_the_wire() -> None:
     names = NameTable(serial=3)
     names.routes.assign(["a b"])

@@ -12,9 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tulle._fast.base import stats
 from tulle.controlplane.check import run_check
 from tulle.controlplane.load import Document, check_model, load_document
-from tulle.controlplane.model import Config, simple_config
+from tulle.controlplane.model import Config, Listener, simple_config
+from tulle.controlplane.names import MOST_LISTENERS
 from tulle.controlplane.problems import ConfigError, Problem
 
 BASE: dict[str, Any] = {
@@ -372,6 +374,13 @@ def test_check_warns_of_keys_that_are_there_twice_in_json(tmp_path: Path) -> Non
     out = io.StringIO()
     assert run_check(path, out) == 0
     assert f"{path}:3: workers: this key is here a second time. The last one counts." in out.getvalue()
+
+
+def test_there_may_be_as_many_listeners_as_there_is_room_to_count() -> None:
+    assert MOST_LISTENERS == stats.MOST_LISTENERS
+    listeners = [Listener(f"l{port}", f"127.0.0.1:{port}") for port in range(1, MOST_LISTENERS + 2)]
+    with pytest.raises(ConfigError, match="512 listeners at most"):
+        check_model(Config(listeners=listeners))
 
 
 def test_models_are_checked_too() -> None:

@@ -4,7 +4,9 @@ from tulle._fast.base.random cimport Random, random_below, random_seed
 from tulle._fast.base.shared cimport ClusterLine, shared_cluster_lines
 from tulle._fast.base.stats cimport Stats
 from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
-from tulle._fast.policy.limits cimport limit_acquire, limit_oldest_lane, limit_release, limit_used
+from tulle._fast.policy.limits cimport (
+    limit_acquire, limit_oldest_lane, limit_release, limit_used, listener_acquire, listener_release, listener_used,
+)
 
 
 def acquire(Stats stats, uint32_t lane, uint32_t slot, int limit, uint32_t maximum) -> bool:
@@ -57,5 +59,35 @@ def hammer(Stats stats, uint32_t lane, uint32_t maximum, uint32_t most, uint32_t
             atomic_fetch_add_i32(held, -1)
             limit_release(lines, lane, 0)
             own -= 1
+    words[1 + 2 * lane] = <uint32_t>peak
+    words[2 + 2 * lane] = got
+
+
+def accept(Stats stats, uint32_t lane, uint32_t listener, uint32_t maximum) -> bool:
+    return listener_acquire(stats.shared, lane, listener, maximum)
+
+
+def close(Stats stats, uint32_t lane, uint32_t listener) -> None:
+    listener_release(stats.shared, lane, listener)
+
+
+def accepted(Stats stats, uint32_t listener) -> int:
+    return listener_used(stats.shared, listener)
+
+
+def hammer_listener(Stats stats, uint32_t lane, uint32_t maximum, uint32_t times, unsigned int[:] words) -> None:
+    """Accept a connection and close it, `times` times; words as in `hammer`."""
+    cdef int32_t *held = <int32_t *>&words[0]
+    cdef int32_t seen, peak = 0
+    cdef uint32_t got = 0, _time
+    with nogil:
+        for _time in range(times):
+            if listener_acquire(stats.shared, lane, 1, maximum):
+                seen = atomic_fetch_add_i32(held, 1) + 1
+                if seen > peak:
+                    peak = seen
+                got += 1
+                atomic_fetch_add_i32(held, -1)
+                listener_release(stats.shared, lane, 1)
     words[1 + 2 * lane] = <uint32_t>peak
     words[2 + 2 * lane] = got

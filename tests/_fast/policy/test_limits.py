@@ -78,6 +78,33 @@ def test_processes_at_once_never_have_more_than_the_limit(stats: Stats, maximum:
     assert limiting.used(stats, 0, 0) == 0
 
 
+def test_a_listener_has_as_many_connections_as_its_limit(stats: Stats) -> None:
+    assert [limiting.accept(stats, lane, 1, 3) for lane in range(4)] == [True] * 3 + [False]
+    assert limiting.accepted(stats, 1) == 3
+    assert limiting.accept(stats, 3, 2, 1), "another listener"
+    limiting.close(stats, 0, 1)
+    assert limiting.accept(stats, 3, 1, 3)
+    assert not limiting.accept(stats, 0, 1, 3)
+
+
+def test_without_limit_a_listener_counts_all_the_same(stats: Stats) -> None:
+    assert all(limiting.accept(stats, lane, 1, 0) for lane in range(4))
+    assert not limiting.accept(stats, 0, 1, 4)
+    stats.clear_lane(2)
+    assert limiting.accept(stats, 0, 1, 4)
+
+
+@pytest.mark.parametrize("maximum", [1, 3])
+def test_processes_at_once_never_accept_more_than_the_limit(stats: Stats, maximum: int) -> None:
+    words = shared_words(16)
+    in_processes(
+        [partial(limiting.hammer_listener, stats, lane, maximum, 2_000_000, words) for lane in range(4)]
+    )
+    assert max(words[1 + 2 * lane] for lane in range(4)) == maximum
+    assert sum(words[2 + 2 * lane] for lane in range(4)) > 50_000
+    assert limiting.accepted(stats, 1) == 0
+
+
 def test_processes_that_begin_one_after_the_other_never_have_more_than_the_limit(stats: Stats) -> None:
     words = shared_words(32)
     begun = 31
