@@ -10,8 +10,8 @@ import os
 from libc.string cimport memset
 
 from tulle._fast.base.shared cimport (
-    LANE_FREE, LISTENER_SLOTS, SHARED_LAYOUT, ClusterLine, ClusterStats, EndpointStats, Lane, LaneHeader, SharedHeader, lane_cluster,
-    lane_endpoint, shared_cluster_lines, shared_lane, shared_layout, shared_open, shared_size,
+    LANE_FREE, LISTENER_SLOTS, SHARED_LAYOUT, ClusterLine, ClusterStats, EndpointStats, Lane, LaneHeader, SharedHeader,
+    lane_cluster, lane_endpoint, shared_cluster_lines, shared_lane, shared_layout, shared_open, shared_size,
 )
 from tulle._fast.base.types cimport uint32_t, uint64_t
 

@@ -1,15 +1,20 @@
 """Reloads under load: what the traffic notices, and when the new configuration is there.
 
 A configuration of 10,000 routes and 1,000 clusters is put in place once a second while requests at a fixed
-rate go through it and event streams are held open. It counts as active when a new connection sees it.
+rate go through it and event streams are held open. It counts as active when a new connection sees it. Memory
+is that of the proxy as it has settled: after reloads at the same pace, once before and once after those that
+are measured.
 """
 
+import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
 from bench.demand import VERSION_PATH
-from bench.load.own import Load, held_connections
+from bench.load.own import Load
+from bench.load.streams import Streams, streams
 from bench.measure import pss
 from bench.peers.base import put_files
 from bench.process import Failed, fetch
@@ -17,6 +22,8 @@ from bench.scenarios.base import MB, Sample, Scenario, Stage, failures
 from bench.scenarios.figures import (
     ACTIVE,
     CALM_P99,
+    ENDED_STREAMS,
+    EVENTS,
     FAILED,
     PSS_AFTER,
     PSS_BEFORE,
@@ -37,6 +44,12 @@ INTERVAL = 1.0
 ACTIVE_LIMIT = 30.0
 SHORTEST = 5
 """Seconds; a median of fewer reloads says little."""
+CALM = 20
+"""Seconds at most of traffic without reloads, to compare with."""
+WARM_UP = 5
+"""Seconds of reloads before memory is first read: what a reload needs at all is not growth."""
+SETTLING = 3.0
+"""Seconds until memory is read: then no child is at work any more, and old tables have gone."""
 
 
 def active_seconds(stage: Stage, files: dict[str, str], folder: Path, expected: str) -> float:
@@ -54,19 +67,18 @@ def active_seconds(stage: Stage, files: dict[str, str], folder: Path, expected: 
     raise Failed(f"{stage.peer.name} had not taken a new configuration after {ACTIVE_LIMIT:.0f} s")
 
 
-def reload_often(stage: Stage, seconds: float) -> list[float]:
+def reload_often(stage: Stage, held: Streams, versions: Iterator[int], seconds: float) -> list[float]:
     """Reload every second for so long, or as fast as the proxy takes it; seconds until each was active."""
     folder = stage.running.folder
     files = stage.peer.files(stage.demand, folder)
     taken: list[float] = []
     end = time.monotonic() + seconds
-    version = FIRST_VERSION
     while time.monotonic() < end:
-        version += 1
-        expected = stage.demand.version_body.replace(str(FIRST_VERSION), str(version))
+        expected = stage.demand.version_body.replace(str(FIRST_VERSION), str(next(versions)))
         changed = {name: text.replace(stage.demand.version_body, expected) for name, text in files.items()}
         due = time.monotonic() + INTERVAL
         taken.append(active_seconds(stage, changed, folder, expected))
+        held.read()
         time.sleep(max(0.0, due - time.monotonic()))
     return taken
 
@@ -85,14 +97,17 @@ def load(stage: Stage, seconds: float) -> Load:
 def measure_reload(stage: Stage) -> Sample:
     seconds = max(stage.seconds, SHORTEST)
     events = some_paths(ROUTES)[0].removesuffix("item") + "events"
-    with held_connections(stage.port, events, count=STREAMS, cpus=stage.load_cpus):
-        with load(stage, seconds) as running:
+    versions = itertools.count(FIRST_VERSION + 1)
+    with streams(stage.port, events, STREAMS) as held:
+        with load(stage, min(seconds, CALM)) as running:
             calm = running.result()
-        before = pss(stage.running.pids())
+        reload_often(stage, held, versions, WARM_UP)
+        before = settled_pss(stage)
         with load(stage, seconds) as running:
-            taken = reload_often(stage, seconds - INTERVAL / 2)
+            taken = reload_often(stage, held, versions, seconds - INTERVAL / 2)
             busy = running.result()
-        after = pss(stage.running.pids())
+        after = settled_pss(stage)
+        held.read()
     return {
         "active_ms": median(taken) * 1e3,
         "slowest_active_ms": max(taken) * 1e3,
@@ -102,7 +117,14 @@ def measure_reload(stage: Stage) -> Sample:
         "pss_before_mb": before / MB,
         "pss_after_mb": after / MB,
         "reloads": len(taken),
+        "events": held.events,
+        "ended_streams": held.ended,
     }
+
+
+def settled_pss(stage: Stage) -> int:
+    time.sleep(SETTLING)
+    return pss(stage.running.pids())
 
 
 def reload_scenario(name: str, about: str, *, yaml: bool, only: frozenset[str]) -> Scenario:
@@ -118,6 +140,8 @@ def reload_scenario(name: str, about: str, *, yaml: bool, only: frozenset[str]) 
             PSS_BEFORE,
             PSS_AFTER,
             RELOADS,
+            EVENTS,
+            ENDED_STREAMS,
         ),
         measure=measure_reload,
         routes=ROUTES,

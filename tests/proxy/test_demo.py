@@ -28,9 +28,12 @@ SECONDS = re.compile(
     r"\d+:\d\d shop (?P<rate>\d+)/s p50 \S+ ms p99 \S+ ms v1 \d+ % v2 (?P<new>\d+) % failed (?P<failed>\d+)"
     r" \| reports \d+/s p50 \S+ ms p99 \S+ ms retries \S+ overflow \S+/s errors \S+/s"
 )
+PATIENCE = 100.0  # seconds: a demo begins some ten processes, which others on the machine delay
 RELOADED = re.compile(r"\d+:\d\d reloaded: (\d+/\d+) \(v1/v2\), served by every worker after \d+ ms")
 
 Start = Callable[..., subprocess.Popen[str]]
+
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def lines_until_it_runs(demo: subprocess.Popen[str]) -> list[str]:
 
 def all_gone(session: int) -> bool:
     """Whether a session is empty soon: the last of them may still be on their way out."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while left := session_members(session):
         if time.monotonic() > deadline:
             print("still there:", left)
@@ -96,7 +99,7 @@ def all_gone(session: int) -> bool:
 
 def test_a_short_run_shows_every_step_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
     demo = start("--seconds", "6", "--rate", "100")
-    output, errors = demo.communicate(timeout=60)
+    output, errors = demo.communicate(timeout=PATIENCE)
     assert (demo.returncode, errors) == (0, "")
     lines = output.splitlines()
     seconds = [match for line in lines if (match := SECONDS.fullmatch(line))]
@@ -121,7 +124,7 @@ def test_a_signal_ends_it_cleanly(start: Start, tmp_path: Path, number: signal.S
     lines_until_it_runs(demo)
     assert len(session_members(demo.pid)) > 5
     demo.send_signal(number)
-    output, errors = demo.communicate(timeout=30)
+    output, errors = demo.communicate(timeout=PATIENCE)
     assert (demo.returncode, errors) == (0, "")
     assert "0 reloads while they flowed: 0 failed." in output
     assert all_gone(demo.pid)
@@ -149,13 +152,13 @@ def test_its_configuration_may_be_changed_by_hand(start: Start) -> None:
     wait_for(demo, "the sidecar says: reloaded")
     wait_for(demo, "v1 0 % v2 100 %")
     demo.terminate()
-    assert "1 reload while they flowed: 0 failed." in demo.communicate(timeout=30)[0]
+    assert "1 reload while they flowed: 0 failed." in demo.communicate(timeout=PATIENCE)[0]
 
 
 def test_a_sidecar_that_dies_ends_the_demo(start: Start, tmp_path: Path) -> None:
     demo = start("--step", "0")
     os.kill(int(printed(lines_until_it_runs(demo), r"kill -HUP (\d+)")), signal.SIGKILL)
-    _, errors = demo.communicate(timeout=30)
+    _, errors = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
     assert "the sidecar has left; it says:" in errors
     assert "Traceback" not in errors
@@ -194,7 +197,7 @@ def test_a_terminal_is_drawn_on_in_place_and_without_colours_when_asked(tmp_path
     while data := read_terminal(controller):
         seen += data
     os.close(controller)
-    assert demo.wait(timeout=30) == 0
+    assert demo.wait(timeout=PATIENCE) == 0
     text = seen.decode()
     assert re.search(r" shop +[1-9]\d* requests/s", text)
     assert re.search(r"\x1b\[\d+A", text)
@@ -238,7 +241,7 @@ def test_a_port_in_use_is_told_and_everything_is_taken_down(start: Start, tmp_pa
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         demo = start("--port", str(port))
-        output, errors = demo.communicate(timeout=30)
+        output, errors = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}: the port is in use" in errors
     assert "Traceback" not in errors
@@ -250,7 +253,7 @@ def test_a_port_in_use_is_told_and_everything_is_taken_down(start: Start, tmp_pa
 @pytest.mark.parametrize("options", [["--rate", "0"], ["--seconds", "soon"], ["--port", "70000"]])
 def test_wrong_options_are_refused(start: Start, options: list[str]) -> None:
     demo = start(*options)
-    _, errors = demo.communicate(timeout=30)
+    _, errors = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 2
     assert "is not a number from" in errors
 

@@ -1,4 +1,4 @@
-"""Programs that others wrote, as clients and as backends: curl, wrk, nginx."""
+"""Programs that others wrote, as clients and as backends: curl, wrk, h2load, nginx."""
 
 import os
 import re
@@ -138,6 +138,29 @@ def test_wrk_finds_no_error(program: Program, before_nginx: Lab, connections: in
     assert int(re.findall(r"(\d+) requests in", shown)[0]) > 100
     before_nginx.sidecar.wait_for("requests_active", 0)
     assert before_nginx.sidecar.flags().keys() <= {"DC"}, "wrk leaves in the middle of its last requests"
+
+
+@pytest.mark.parametrize(("clients", "pipelined"), [(1, 1), (32, 1), (8, 16)])
+def test_h2load_gets_every_answer_over_http_1(
+    program: Program, before_nginx: Lab, clients: int, pipelined: int
+) -> None:
+    """It asks a fixed number of times, also without waiting for answers."""
+    port = before_nginx.sidecar.ports["127.0.0.1"]
+    asked = 2000
+    options = ["--h1", f"-n{asked}", f"-c{clients}", f"-m{pipelined}", "-t1"]
+    shown = subprocess.run(
+        [program("h2load"), *options, f"http://127.0.0.1:{port}/small"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    outcome = (
+        f"{asked} total, {asked} started, {asked} done, {asked} succeeded, 0 failed, 0 errored, 0 timeout"
+    )
+    assert f"requests: {outcome}" in shown, shown
+    assert f"status codes: {asked} 2xx, 0 3xx, 0 4xx, 0 5xx" in shown, shown
+    before_nginx.sidecar.wait_for("requests_active", 0)
+    assert not before_nginx.sidecar.flags()
 
 
 def test_curl_speaks_websocket_through_it(program: Program, lab: Lab) -> None:

@@ -100,7 +100,7 @@ def test_processes_at_once_never_accept_more_than_the_limit(stats: Stats, maximu
     in_processes(
         [partial(limiting.hammer_listener, stats, lane, maximum, 2_000_000, words) for lane in range(4)]
     )
-    assert max(words[1 + 2 * lane] for lane in range(4)) == maximum
+    assert 1 <= max(words[1 + 2 * lane] for lane in range(4)) <= maximum
     assert sum(words[2 + 2 * lane] for lane in range(4)) > 50_000
     assert limiting.accepted(stats, 1) == 0
 
