@@ -20,7 +20,7 @@ from bench.sockets import DESCRIPTORS, raise_descriptor_limit
 
 EXAMPLES = """\
 examples:
-  python -m bench                                         everything; about half an hour
+  python -m bench                                         everything; about an hour
   python -m bench --scenario keepalive-64 --rounds 5
   python -m bench --scenario 'keepalive-*' --peers relay,tulle,haproxy --seconds 5
   python -m bench --scenario reload --seconds 100         a hundred reloads

@@ -104,16 +104,25 @@ def kinds_text(outcome: Outcome, peer: str) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in kinds(outcome, peer).items())
 
 
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table of cells: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in table
+    ]
+
+
 def table_text(outcome: Outcome) -> str:
     """The table of a scenario, aligned, with its title above and the skipped peers below."""
-    table = rows(outcome)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [f"{outcome.scenario.name}: {outcome.scenario.about}"]
     if outcome.samples:
-        for row in table:
-            cells = [row[0].ljust(widths[0])]
-            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-            lines.append("  " + "  ".join(cells))
+        lines += [f"  {line}" for line in aligned(rows(outcome))]
         lines += [
             f"  {peer} failed: {reasons}"
             for peer in outcome.samples

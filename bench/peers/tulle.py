@@ -100,14 +100,14 @@ def _route_policy(policy: Policy) -> dict[str, Any]:
         said["rate_limits"] = [policy.rate_limit._asdict()]
     if policy.retries:
         said["retries"] = {"attempts": policy.retries, "on": ["5xx", "reset", "connect-failure"]}
-        if policy.retry_budget:
-            said["retries"]["budget"] = {}
     return said
 
 
 def _cluster_policy(policy: Policy) -> dict[str, Any]:
     limits: dict[str, Any] = {"max_connections": CONNECTION_LIMIT}
-    if policy.retries:
+    if policy.retry_budget:
+        limits["retry_budget"] = {}
+    elif policy.retries:
         limits["max_retries"] = None
     if policy.breaker:
         limits |= {"max_requests": BUSY_LIMIT}
