@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from tulle.controlplane.model_matches import Match, ValueMatch
-from tulle.controlplane.model_traffic import Cors, Fault, RateLimit
+from tulle.controlplane.model_traffic import Cors, Fault, Mirror, RateLimit
 from tulle.controlplane.model_values import (
     Duration,
     FieldName,
@@ -125,4 +125,5 @@ class Route(Section, frozen=True):
     rate_limits: list[RateLimit] = []
     fault: Fault | None = None
     cors: Cors | None = None
+    mirror: list[Mirror] = []
     max_request_body: Size | None = None

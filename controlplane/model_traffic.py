@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from tulle.controlplane.model_matches import ValueMatch
-from tulle.controlplane.model_values import Count, Duration, FieldName, Section, Status
+from tulle.controlplane.model_values import Count, Duration, FieldName, Name, Section, Status
 from tulle.controlplane.units import END
 
 PolicyName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/-]+" + END)]
@@ -46,6 +46,14 @@ class Cors(Section, frozen=True):
     expose_headers: tuple[FieldName, ...] = ()
     max_age: Duration = "5s"
     allow_credentials: bool = False
+
+
+class Mirror(Section, frozen=True):
+    """A cluster that gets a copy of a share of the requests; its answers are thrown away."""
+
+    cluster: Name
+    percentage: Percentage = 100.0
+    shadow_host: bool = True
 
 
 class RateLimitKey(Section, frozen=True):

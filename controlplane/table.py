@@ -101,6 +101,12 @@ class CorsRow(_Row, frozen=True):
     credentials: bool
 
 
+class MirrorRow(_Row, frozen=True):
+    cluster: int  # index into RoutingTable.clusters
+    share: int  # of a million
+    suffix: bool  # the host it names ends in "-shadow"
+
+
 class RateRow(_Row, frozen=True):
     """A token bucket, or one for each client."""
 
@@ -136,6 +142,7 @@ class RouteRow(_Row, frozen=True):
     max_body: int = 0  # 0: the listener's
     fault: FaultRow | None = None
     cors: CorsRow | None = None
+    mirrors: tuple[MirrorRow, ...] = ()
 
 
 class TableRow(_Row, frozen=True):

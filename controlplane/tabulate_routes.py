@@ -23,7 +23,7 @@ from tulle.controlplane.table import (
     TargetRow,
 )
 from tulle.controlplane.tabulate_matches import match_rows, predicate_rows
-from tulle.controlplane.tabulate_traffic import cors_row, fault_row, rate_rows
+from tulle.controlplane.tabulate_traffic import cors_row, fault_row, mirror_rows, rate_rows
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 from tulle.controlplane.validate_retries import BY_HEADERS, BY_STATUS
 
@@ -68,6 +68,7 @@ def _route(route: Route, table: str, position: int, cluster_index: ClusterIndex)
         max_body=size_in_bytes(route.max_request_body or 0),
         fault=fault_row(route.fault) if route.fault else None,
         cors=cors_row(route.cors) if route.cors else None,
+        mirrors=mirror_rows(route.mirror, cluster_index),
     )
 
 

@@ -1,9 +1,9 @@
 """Traffic policies of the model to rows of the routing table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from tulle.controlplane.model_traffic import Cors, Fault, RateLimit, RateLimitKey
-from tulle.controlplane.table import CorsRow, FaultRow, RateRow
+from tulle.controlplane.model_traffic import Cors, Fault, Mirror, RateLimit, RateLimitKey
+from tulle.controlplane.table import CorsRow, FaultRow, MirrorRow, RateRow
 from tulle.controlplane.tabulate_matches import predicate_rows
 from tulle.controlplane.units import nanoseconds
 
@@ -39,6 +39,15 @@ def cors_row(cors: Cors) -> CorsRow:
         exposed=cors.expose_headers,
         max_age=nanoseconds(cors.max_age),
         credentials=cors.allow_credentials,
+    )
+
+
+def mirror_rows(mirrors: Sequence[Mirror], cluster_index: Mapping[str, int]) -> tuple[MirrorRow, ...]:
+    return tuple(
+        [
+            MirrorRow(cluster_index[mirror.cluster], share_of(mirror.percentage), mirror.shadow_host)
+            for mirror in mirrors
+        ]
     )
 
 

@@ -19,7 +19,7 @@ from tulle.controlplane.model_routes import (
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_retries import check_retries
-from tulle.controlplane.validate_traffic import check_cors, check_fault, check_rates
+from tulle.controlplane.validate_traffic import check_cors, check_fault, check_mirrors, check_rates
 from tulle.controlplane.validate_values import check_size
 
 MOST_SEGMENTS = 64  # of a prefix: MAX_PREFIX_SEGMENTS of the table image
@@ -32,7 +32,7 @@ _FRAMING = frozenset(
     {"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade", "http2-settings", "expect"}
 )  # fmt: skip
-_NO_RETRIES_NEEDED = ("timeouts", "retries", "rewrite")
+_NO_RETRIES_NEEDED = ("timeouts", "retries", "rewrite", "mirror")
 _DEFAULTS = Route()
 
 
@@ -50,8 +50,8 @@ def check_table(
             report.error("duplicate", (*inner, "name"), f"{path[-1]}[{first}] is called {route.name!r} too")
         _check_route(route, inner, clusters, report)
         _check_reachable(route, inner, index, seen, report)
-        for backend in route.backends:
-            used.add(backend.cluster)
+        used.update(backend.cluster for backend in route.backends)
+        used.update(mirror.cluster for mirror in route.mirror)
     return used
 
 
@@ -101,6 +101,7 @@ def _check_route(route: Route, path: Path, clusters: Mapping[str, Cluster], repo
         check_rates(route.rate_limits, (*path, "rate_limits"), report)
     if route.fault is not None:
         check_fault(route.fault, (*path, "fault"), report, _check_value)
+    check_mirrors(route.mirror, (*path, "mirror"), clusters, report)
     if route.cors is not None:
         check_cors(route.cors, (*path, "cors"), report)
         if route.matches and all(match.method not in (None, "OPTIONS") for match in route.matches):

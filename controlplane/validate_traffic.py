@@ -1,16 +1,18 @@
 """The checks of traffic policies, of routes and of listeners."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tulle.controlplane.findings import Report
+from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.model_matches import ValueMatch
-from tulle.controlplane.model_traffic import Cors, Fault, RateLimit
+from tulle.controlplane.model_traffic import Cors, Fault, Mirror, RateLimit
 from tulle.controlplane.problems import Path
 from tulle.controlplane.tabulate_traffic import rate_name
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_values import check_durations
 
+MOST_MIRRORS = 8  # of a route
 MOST_RATES = 8  # of a route or a listener
 SHORTEST_INTERVAL = 1_000  # ns between two requests
 LONGEST_REFILL = 30 * 86_400 * 1_000_000_000  # ns until an empty bucket is full
@@ -108,3 +110,20 @@ def _check_origin(origin: str, path: Path, report: Report) -> None:
             "never", path, f"{origin!r} is no browser's origin: {found['scheme']} implies the port",
             "Leave the port out.",
         )  # fmt: skip
+
+
+def check_mirrors(
+    mirrors: Sequence[Mirror], path: Path, clusters: Mapping[str, Cluster], report: Report
+) -> None:
+    if len(mirrors) > MOST_MIRRORS:
+        report.error("size", path, f"has {len(mirrors)} mirrors, more than {MOST_MIRRORS}")
+    seen: dict[str, int] = {}
+    for index, mirror in enumerate(mirrors):
+        if mirror.cluster not in clusters:
+            report.unknown((*path, index, "cluster"), "is no cluster", mirror.cluster, "clusters", clusters)
+        if seen.setdefault(mirror.cluster, index) != index:
+            report.error(
+                "duplicate", (*path, index, "cluster"), f"{path[-1]}[{seen[mirror.cluster]}] goes there too"
+            )
+        if mirror.percentage == 0:
+            report.warning("never", (*path, index, "percentage"), "is 0: nothing is mirrored")

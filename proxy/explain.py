@@ -29,6 +29,7 @@ from tulle.controlplane.table import (
     decode_table,
 )
 from tulle.controlplane.units import duration_text
+from tulle.proxy.explain_traffic import traffic_lines
 from tulle.proxy.failure import Failure
 
 MOST_SHOWN = 20  # other routes
@@ -143,6 +144,7 @@ def explanation(table: RoutingTable, listener: ListenerRow, request: Request, fo
     place = f"routes.{group.name}[{found.route - before}]"
     lines.append(f"route     {route.name} ({place})")
     lines.append(f"because   {_asks(route.matches[found.match])}; {_hosts(route)}")
+    lines += traffic_lines(table, listener, route)
     lines += _outcome(table, route, found)
     return lines + _others(table, listener, request, found, before)
 
@@ -180,7 +182,8 @@ def _forwarded(table: RoutingTable, route: RouteRow, found: Found) -> Iterator[s
         host = f" for {route.target.hostname}" if route.target.hostname else ""
         yield f"rewrite   {_new_path(route, found)}{host}"
     limits = (
-        ("request", route.request_timeout),
+        ("first byte", route.request_timeout if route.late_timeout else 0),
+        ("request", route.request_timeout + route.late_timeout),
         ("per try", route.try_timeout),
         ("idle", route.idle_timeout),
     )

@@ -23,7 +23,7 @@ CLUSTER_FIELDS = (
     "subset_fallbacks", "ejections_consecutive_5xx",
     "ejections_consecutive_gateway_failure", "ejections_consecutive_local_origin_failure", "ejections_success_rate",
     "ejections_local_origin_success_rate", "ejections_failure_percentage", "ejections_failure_percentage_local_origin",
-    "ejections_probe", "ejections_prevented",
+    "ejections_probe", "ejections_prevented", "mirrored_answered", "mirrored_failed", "mirrored_abandoned",
 )
 ENDPOINT_FIELDS = (
     "requests_active", "connections_active", "connections_idle", "requests_total", "responses_none", "responses_1xx",
@@ -34,7 +34,7 @@ FINE = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS      # buckets of a histogram as it i
 SERIES_HEAD = RESPONSE_CLASSES + FLAG_COUNT + 2     # words before the histograms: classes, flags, received, sent
 
 cdef enum:
-    CLUSTER_WORDS = 27
+    CLUSTER_WORDS = 30
     ENDPOINT_WORDS = 16
     FINE_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS
 
@@ -280,7 +280,7 @@ def zeros(words: int) -> array:
 
 
 cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil:
-    cdef uint32_t limit, reason
+    cdef uint32_t limit, reason, outcome
     total[0] += added.requests_active
     for limit in range(LIMIT_COUNT):
         total[1 + limit] += added.overflow[limit]
@@ -300,6 +300,8 @@ cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil
     for reason in range(8):
         total[18 + reason] += added.ejections[reason]
     total[26] += added.ejections_prevented
+    for outcome in range(3):
+        total[27 + outcome] += added.mirrored[outcome]
 
 
 cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nogil:

@@ -162,6 +162,11 @@ cdef struct LaneHeader:
     uint64_t refused_requests          # by `overload`, for want of memory
     uint64_t rate_evictions            # buckets of clients that were in use and made way for another
 
+cdef enum MirrorOutcome:
+    MIRROR_ANSWERED = 0                # to the end
+    MIRROR_FAILED
+    MIRROR_ABANDONED                   # too slow for the body of the original
+
 cdef struct ClusterStats:              # per cluster slot, in every lane
     uint32_t generation                # counts are those of this owner of the slot
     uint32_t requests_active           # gauge
@@ -182,6 +187,7 @@ cdef struct ClusterStats:              # per cluster slot, in every lane
     uint64_t subset_fallbacks          # tries with any host, for nothing of the subset could be used
     uint64_t ejections[8]              # OutlierReason
     uint64_t ejections_prevented       # one too many hosts would have been out
+    uint64_t mirrored[3]               # MirrorOutcome
 
 cdef struct EndpointStats:             # per endpoint slot, in every lane
     uint32_t generation

@@ -218,7 +218,11 @@ cdef bint request_splices(Exchange *x) noexcept nogil:
     cdef uint64_t *remaining
     if x.up != NULL:
         return True
-    if likely(x.flags & (X_REQUEST_READ | X_REPLAYING | X_TUNNEL)) or not x.flags & X_REPLAY_LOST:
+    if (
+        likely(x.flags & (X_REQUEST_READ | X_REPLAYING | X_TUNNEL))
+        or not x.flags & X_REPLAY_LOST
+        or x.mirrors != NULL
+    ):
         return False
     if x.server_ops.plain_source(x, &remaining) == NULL or x.attempt.ops.plain_sink(&x.attempt) == NULL:
         return False
@@ -263,8 +267,9 @@ cdef void request_send(Exchange *x, uint32_t flags) noexcept nogil:
         if not flags & SEND_HEAD and request_splices(x):
             request_splice(x)
             return
-        replaying = x.flags & X_REPLAYING != 0
         result = request_body(x, &data, &length)
+        # Asked afterwards: behind the last piece of the replay comes the first new one
+        replaying = x.flags & X_REPLAYING != 0
         if unlikely(result < 0):
             request_broken(x, result)
             return
@@ -276,6 +281,8 @@ cdef void request_send(Exchange *x, uint32_t flags) noexcept nogil:
                 replay_keep(x, data, length)
             else:
                 x.flags |= X_REPLAY_LOST
+        if unlikely(x.mirrors != NULL) and not replaying:
+            x.worker.hooks.mirror_feed(x, data, length, result == BODY_END)
         if result == BODY_END:
             flags |= SEND_END
             attempt.body_sent = 1

@@ -11,13 +11,14 @@ from tulle._fast.base.types cimport likely, unlikely
 from tulle._fast.flow.attempt cimport attempt_start, exchange_timeout
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport request_id_choose
+from tulle._fast.flow.mirror cimport mirror_begin, mirror_goal
 from tulle._fast.flow.overload cimport overload_refuses
 from tulle._fast.flow.policing cimport police_listener, police_resumed, police_route
 from tulle._fast.flow.reply cimport reply_error, reply_fixed, reply_redirect
 from tulle._fast.flow.table cimport table_ref
 from tulle._fast.flow.types cimport (
-    ATTEMPT_RUNNING, X_CONNECT, X_HELD, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL,
-    X_UPGRADE, Cluster,
+    ATTEMPT_RUNNING, X_CONNECT, X_HELD, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_MIRROR, X_RESPONSE_ENDED, X_SERVER_BLOCKED,
+    X_TUNNEL, X_UPGRADE, Cluster,
 )
 from tulle._fast.flow.upgrade cimport upgrade_may_pass
 from tulle._fast.flow.upstream cimport cluster_use
@@ -177,7 +178,9 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
 
 cdef void exchange_resume(Exchange *x) noexcept nogil:
     x.flags &= ~<uint32_t>X_HELD
-    if police_resumed(x):
+    if x.flags & X_MIRROR:
+        exchange_enter(x, mirror_goal(x))
+    elif police_resumed(x):
         exchange_go(x)
 
 
@@ -203,6 +206,8 @@ cdef void exchange_go(Exchange *x) noexcept nogil:
         x.flags |= X_CONNECT
     if unlikely(message.flags & MESSAGE_UPGRADE) and route.flags & ROUTE_ALLOW_UPGRADE and upgrade_may_pass(message):
         x.flags |= X_UPGRADE
+    if unlikely(route.mirrors.count != 0):
+        mirror_begin(x)
     exchange_forward(x)
 
 
@@ -219,13 +224,16 @@ cdef const BackendEntry *backend_choose(Exchange *x) noexcept nogil:
 
 
 cdef void exchange_forward(Exchange *x) noexcept nogil:
-    cdef const RouteEntry *route = x.route
-    cdef const BackendEntry *backend
-    cdef Cluster *cluster
-    if unlikely(route.total_weight == 0):
+    if unlikely(x.route.total_weight == 0):
         reply_error(x, 503, FLAG_UH, b"all the backends of this route have weight 0")
         return
-    backend = backend_choose(x)
+    exchange_enter(x, backend_choose(x))
+
+
+cdef void exchange_enter(Exchange *x, const BackendEntry *backend) noexcept nogil:
+    """To a cluster, and on to a host of it."""
+    cdef const RouteEntry *route = x.route
+    cdef Cluster *cluster
     cluster = cluster_use(x.worker, x.table, backend.cluster)
     if unlikely(cluster == NULL):
         reply_error(x, 503, FLAG_UH, b"no room for this cluster in shared memory")

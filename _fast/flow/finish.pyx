@@ -11,8 +11,8 @@ from tulle._fast.flow.pool cimport pool_leave_queue
 from tulle._fast.flow.replay cimport replay_drop
 from tulle._fast.flow.table cimport table_unref
 from tulle._fast.flow.types cimport (
-    ATTEMPT_NONE, ATTEMPT_WAITING, X_DETACHED, X_HOLDS_REQUEST, X_HOLDS_RETRY, X_RESPONSE_BEGUN, X_TUNNEL, Host,
-    Worker,
+    ATTEMPT_NONE, ATTEMPT_WAITING, X_DETACHED, X_HOLDS_REQUEST, X_HOLDS_RETRY, X_MIRROR, X_RESPONSE_BEGUN, X_TUNNEL,
+    Host, Worker,
 )
 from tulle._fast.flow.upstream cimport host_end, host_unref
 from tulle._fast.net.splice cimport splice_put
@@ -102,7 +102,8 @@ cdef void exchange_let_go(Exchange *x) noexcept nogil:
 cdef void exchange_detach(Exchange *x) noexcept nogil:
     if x.flags & X_DETACHED:
         return
-    access_log_copy(x)
+    if likely(not x.flags & X_MIRROR):
+        access_log_copy(x)
     x.flags |= X_DETACHED
     exchange_let_go(x)
     replay_drop(x)
@@ -111,9 +112,12 @@ cdef void exchange_detach(Exchange *x) noexcept nogil:
 cdef void exchange_finish(Exchange *x, bint keep, bint cut) noexcept nogil:
     cdef Worker *worker = x.worker
     cdef Host *answered
+    if unlikely(x.mirrors != NULL):
+        worker.hooks.mirror_leave(x)
     attempt_end(&x.attempt)
     exchange_count(x)
-    access_log_write(x)
+    if likely(not x.flags & X_MIRROR):
+        access_log_write(x)
     exchange_release_limits(x)
     timer_remove(&x.timer)
     if unlikely(x.replay != NULL):

@@ -3,8 +3,8 @@ from libc.string cimport memcpy
 
 from tulle._fast.base.buf cimport buf_get
 from tulle._fast.base.random cimport random_next
-from tulle._fast.base.types cimport likely, uint8_t, uint16_t, uint64_t
-from tulle._fast.flow.types cimport EXTRAS_MAX, X_UPGRADE, Host
+from tulle._fast.base.types cimport likely, uint8_t, uint16_t, uint64_t, unlikely
+from tulle._fast.flow.types cimport EXTRAS_MAX, FIELD_TEXT, X_MIRROR, X_UPGRADE, Host, Mirror
 from tulle._fast.http.field cimport field_id as id_of_name
 from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport (
@@ -231,6 +231,35 @@ cdef void host_of_endpoint(Exchange *x, uint32_t *count) noexcept nogil:
         extra_add(x.worker, count, b"host", 4, host.text, host.text_length)
 
 
+cdef void shadow_host(Exchange *x, uint32_t *count) noexcept nogil:
+    """The host that the original would name, with "-shadow" behind its name: so a mirror tells its requests apart."""
+    cdef const char *host = message_at(x.request, x.request.authority)
+    cdef uint32_t length = x.request.authority_length
+    cdef char *out = x.worker.field_text[0]
+    cdef uint32_t name
+    cdef uint32_t suffix = 7
+    if x.route.flags & ROUTE_REWRITE_HOST:
+        host = image_text(x.table.image, x.route.host_value)
+        length = x.route.host_value.length
+    elif length == 0:
+        if message_field(x.request, FIELD_HOST) == NULL:
+            host_of_endpoint(x, count)
+        return
+    if length > FIELD_TEXT - 8:
+        length = FIELD_TEXT - 8
+    name = length
+    while name > 0 and c'0' <= host[name - 1] <= c'9':
+        name -= 1
+    name = name - 1 if name > 0 and host[name - 1] == c':' else length
+    memcpy(out, host, name)
+    if length > 0 and host[0] == c'[':
+        suffix = 0                     # an address in brackets takes no name
+    memcpy(out + name, b"-shadow", suffix)
+    memcpy(out + name + suffix, host + name, length - name)
+    drop_id(x.request, FIELD_HOST)
+    extra_add(x.worker, count, b"host", 4, out, length + suffix)
+
+
 # -- whole heads ------------------------------------------------------------------------------------------------------
 
 cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
@@ -243,7 +272,9 @@ cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
         return False
     x.target = edits.target
     x.target_length = edits.target_length
-    if route.flags & ROUTE_REWRITE_HOST:
+    if unlikely(x.flags & X_MIRROR) and (<Mirror *>x.server).suffix:
+        shadow_host(x, &count)
+    elif route.flags & ROUTE_REWRITE_HOST:
         drop_id(message, FIELD_HOST)
         extra_add(worker, &count, b"host", 4, image_text(x.table.image, route.host_value), route.host_value.length)
     elif message.target_form == TARGET_ABSOLUTE or message.target_form == TARGET_AUTHORITY:

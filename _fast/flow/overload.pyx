@@ -38,7 +38,8 @@ cdef void overload_publish(Worker *worker) noexcept nogil:
     atomic_store_release_u64(
         &worker.lane.header.memory,
         occupied(&worker.bufs.small) + occupied(&worker.bufs.large) + occupied(&worker.servers_slab)
-        + occupied(&worker.upstreams_slab) + occupied(&worker.exchanges_slab) + occupied(&worker.messages_slab),
+        + occupied(&worker.upstreams_slab) + occupied(&worker.exchanges_slab) + occupied(&worker.messages_slab)
+        + occupied(&worker.mirrors_slab),
     )
 
 

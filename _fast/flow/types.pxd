@@ -3,6 +3,7 @@
     Worker        all there is: loop, slabs, tables, listeners, clusters            worker.pyx
     Table         a routes and an endpoints segment, counted by reference           table.pyx
     Cluster, Host what outlives a table: balancer, pools, queue of waiters          upstream.pyx
+    Mirror        the server side of an exchange that is a copy of another            mirror.pyx
     Exchange      one request and its answer, whatever protocols carry them         exchange.pyx
     Attempt       one try to have it answered: a host, a connection, times          exchange.pyx
     Upstream      a connection to a host                                            pool.pyx, client_h1.pyx
@@ -30,7 +31,7 @@ from tulle._fast.net.loop cimport Loop, Watch
 from tulle._fast.net.splice cimport Splice, SplicePool
 from tulle._fast.policy.balancer cimport HostLoad
 from tulle._fast.policy.host_groups cimport HostGroups
-from tulle._fast.policy.image cimport ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
+from tulle._fast.policy.image cimport BackendEntry, ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
 
 cdef enum:
     MAX_LANES = 256
@@ -216,6 +217,7 @@ cdef enum ExchangeFlags:
     X_UPGRADE = 524288                 # an upgrade was asked for and passed on
     X_HELD = 2097152                   # X_BACKOFF, but before the first try: a delay was injected
     X_PREFLIGHT = 4194304              # answered here: what may be sent across origins was asked for
+    X_MIRROR = 8388608                 # a copy; `server` is a Mirror
     X_ANSWER_FIELDS = 1048576          # the answer gets fields of a policy, see `answer_fields`
 
 cdef struct Exchange:
@@ -262,6 +264,7 @@ cdef struct Exchange:
     uint32_t subset                    # of the backend that was drawn, as in BackendEntry
     uint64_t subset_key
     uint64_t max_body                  # bytes of the request body; 0: no limit
+    Mirror *mirrors                    # copies that are to get the rest of the body
     # times, monotonic ns
     uint64_t started                   # first byte of the request
     uint64_t request_deadline
@@ -284,6 +287,21 @@ cdef struct Exchange:
     Buf *log_copy                      # what the access log needs of a detached exchange
     uint16_t peer_port
     uint8_t log_json                   # the copy is of a JSON line
+
+cdef struct Mirror:
+    Exchange *exchange
+    Exchange *source                   # the original, while it has body bytes to come
+    Mirror *next                       # of the same original
+    Buf *first                         # body bytes that are not sent yet
+    Buf *last
+    Buf *given                         # handed out, good until the next is asked for
+    uint32_t queued                    # bytes from `first` to `last`
+    const BackendEntry *goal           # in the table, until the exchange lets go of that
+    uint8_t complete                   # the whole body is here or sent
+    uint8_t answered
+    uint8_t abandoned
+    uint8_t suffix                     # append to the host
+    char peer[64]
 
 # -- the worker -------------------------------------------------------------------------------------------------------
 
@@ -329,6 +347,9 @@ cdef struct Hooks:                     # upward calls of the pool and of timers
     void (*attempt_failed)(Attempt *attempt, int flag) noexcept nogil
     # of the timer: what was held back goes its way
     void (*exchange_resume)(Exchange *x) noexcept nogil
+    # of an exchange that has mirrors: a piece of its body; it is over
+    void (*mirror_feed)(Exchange *x, const char *data, size_t length, bint end) noexcept nogil
+    void (*mirror_leave)(Exchange *x) noexcept nogil
 
 cdef struct Worker:
     Loop loop
@@ -339,6 +360,7 @@ cdef struct Worker:
     Slab upstreams_slab
     Slab exchanges_slab
     Slab messages_slab
+    Slab mirrors_slab
     SharedHeader *shared
     Lane *lane
     uint32_t lane_index
@@ -358,6 +380,7 @@ cdef struct Worker:
     Hooks hooks
     ServerOps server_ops
     ConnOps server_conn
+    ServerOps mirror_ops
     ClientOps client_ops
     ConnOps client_conn
     bint ready_sent

@@ -13,9 +13,10 @@ from tulle._fast.flow.attempt cimport exchange_give_up
 from tulle._fast.flow.client_h1 cimport client_install
 from tulle._fast.flow.control cimport CONTROL_DRAINED
 from tulle._fast.flow.exchange cimport exchange_install
+from tulle._fast.flow.mirror cimport mirror_install
 from tulle._fast.flow.overload cimport overload_publish
 from tulle._fast.flow.server_h1 cimport server_install
-from tulle._fast.flow.types cimport MAX_LANES, Exchange, Server, Upstream, Worker
+from tulle._fast.flow.types cimport MAX_LANES, Exchange, Mirror, Server, Upstream, Worker
 from tulle._fast.flow.upstream cimport clusters_sweep
 from tulle._fast.flow.worker_control cimport worker_control_open, worker_control_report, worker_control_send
 from tulle._fast.http.message cimport Message
@@ -51,6 +52,7 @@ cdef int worker_setup(Worker *worker) noexcept nogil:
     slab_init(&worker.upstreams_slab, sizeof(Upstream), SLAB_CHUNK, 0)
     slab_init(&worker.exchanges_slab, sizeof(Exchange), SLAB_CHUNK, 0)
     slab_init(&worker.messages_slab, sizeof(Message), MESSAGE_CHUNK, 0)
+    slab_init(&worker.mirrors_slab, sizeof(Mirror), SLAB_CHUNK, 0)
     list_init(&worker.tables)
     list_init(&worker.listeners)
     list_init(&worker.servers)
@@ -64,6 +66,7 @@ cdef int worker_setup(Worker *worker) noexcept nogil:
     server_install(worker)
     client_install(worker)
     exchange_install(worker)
+    mirror_install(worker)
     worker.lane.header.pid = <uint32_t>getpid()
     worker.lane.header.state = LANE_RUNNING
     worker.wall_offset = clock_wall() - clock_monotonic()
@@ -117,6 +120,7 @@ cdef void worker_teardown(Worker *worker) noexcept nogil:
     slab_destroy(&worker.upstreams_slab)
     slab_destroy(&worker.exchanges_slab)
     slab_destroy(&worker.messages_slab)
+    slab_destroy(&worker.mirrors_slab)
     idmap_destroy(&worker.clusters)
     idmap_destroy(&worker.hosts)
     free(worker.scratch)

@@ -218,6 +218,7 @@ cdef struct RouteEntry:                # what every request reads comes first: t
     uint64_t max_body                  # bytes of a request body, in place of the listener's; 0: the listener's
     uint32_t fault                     # offset of a FaultEntry, or 0
     uint32_t cors                      # offset of a CorsEntry, or 0
+    Span mirrors                       # MirrorEntry
 
 cdef enum FieldEditKind:
     FIELD_EDIT_REMOVE = 0

@@ -10,7 +10,7 @@ from tulle._fast.http.message cimport (
 )
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.image_buffer cimport subset_key
-from tulle._fast.policy.traffic_writer cimport write_cors, write_fault, write_rates
+from tulle._fast.policy.traffic_writer cimport write_cors, write_fault, write_mirrors, write_rates
 
 # Without retries, for a connection that its host closes as it is used again
 DEFAULT_REPLAY_BYTES = 65536
@@ -98,6 +98,7 @@ cdef class RouteWriter:
         if route.cors is not None:
             entry.flags |= ROUTE_POLICED | ROUTE_ANSWER_FIELDS
             entry.cors = write_cors(self.out, route.cors)
+        entry.mirrors = write_mirrors(self.out, route.mirrors)
         if route.max_body:
             entry.flags |= ROUTE_POLICED
             entry.max_body = route.max_body

@@ -6,6 +6,7 @@ from libc.string cimport memset
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.policy.cors cimport CorsEntry, OriginEntry
 from tulle._fast.policy.fault cimport FaultEntry
+from tulle._fast.policy.mirror cimport MirrorEntry
 from tulle._fast.policy.rate_limit cimport RATE_KEY_ALL, RATE_KEY_CLIENT, RATE_KEY_HEADER, RateRule
 
 _SECOND = 1_000_000_000
@@ -78,3 +79,20 @@ cdef uint32_t write_cors(ImageBuffer out, row) except? 0:
     entry.exposed = out.text(", ".join(row.exposed))
     entry.max_age = out.text(str(row.max_age // _SECOND))
     return out.raw(<const char *>&entry, sizeof(CorsEntry))
+
+
+cdef Span write_mirrors(ImageBuffer out, tuple rows) except *:
+    cdef Span span
+    cdef MirrorEntry entry
+    cdef Py_ssize_t index
+    if not rows:
+        return Span(0, 0)
+    memset(&entry, 0, sizeof(MirrorEntry))
+    span.count = <uint32_t>len(rows)
+    span.offset = out.reserve(sizeof(MirrorEntry), span.count)
+    for index, row in enumerate(rows):
+        entry.goal.cluster = row.cluster
+        entry.share = row.share
+        entry.suffix = row.suffix
+        (<MirrorEntry *>(out.data + span.offset))[index] = entry
+    return span

@@ -227,6 +227,13 @@ def _clusters(clusters: dict[str, dict[str, int]]) -> Iterator[Metric]:
         retries.add_metric([cluster, "success"], values["retries_succeeded"])
         retries.add_metric([cluster, "failure"], max(0, values["retries"] - values["retries_succeeded"]))
         retries.add_metric([cluster, "limited"], values["retries_limited"])
+    yield by_cluster(
+        CounterMetricFamily,
+        "tulle_mirrored",
+        "Copies of requests; their answers are thrown away.",
+        "outcome",
+        {outcome: f"mirrored_{outcome}" for outcome in ("answered", "failed", "abandoned")},
+    )
     yield active
     yield pending
     yield retries

@@ -32,6 +32,8 @@ class Views:
     def stats_page(self) -> View:
         totals = shared_figures.totals(self.stats)
         by_labels = figures.requests(self.stats, self.names, ())
+        # those that came through a listener, and are not mirrored
+        of_clients = [own for labels, own in by_labels.items() if labels.listener]
         return {
             "version": self.context["version"],
             "uptime_seconds": self.context["uptime"],
@@ -59,7 +61,7 @@ class Views:
             "log": {"lines": totals.get("log_lines", 0), "dropped": totals.get("log_dropped", 0)},
             "rate_limit_evictions": totals.get("rate_evictions", 0),
             "replays": totals.get("replays", 0),
-            "requests": {"active": totals.get("requests_active", 0), **summary(by_labels.values())},
+            "requests": {"active": totals.get("requests_active", 0), **summary(of_clients)},
             "listeners": self._by("listener", by_labels, self.names.listeners.values()),
             "routes": self._routes(by_labels),
             "clusters": self._by("cluster", by_labels, self.names.clusters.values()),
@@ -79,7 +81,7 @@ class Views:
     def _routes(self, by_labels: dict[Labels, Requests]) -> View:
         groups: dict[str, list[Requests]] = {}
         for labels, requests in by_labels.items():
-            if labels.route:
+            if labels.route and labels.listener:
                 groups.setdefault(f"{labels.listener} {labels.route}", []).append(requests)
         return {name: summary(group) for name, group in groups.items()}
 
@@ -167,4 +169,6 @@ def _route(route: View, table: RoutingTable) -> View:
         subset = backend.pop("subset")
         if subset:
             backend["subset"] = dict(cluster.subsets[subset - 1])
+    for mirror in route["mirrors"]:
+        mirror["cluster"] = table.clusters[mirror["cluster"]].name
     return {name: value for name, value in route.items() if value not in (None, "", [], 0, False)}

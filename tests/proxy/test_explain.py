@@ -171,3 +171,36 @@ clusters:
         "cluster   v1 {version: v3}: 10 %, round_robin over no endpoints",
         "          when none of these may be used, any endpoint serves",
     ]
+
+
+def test_policies_on_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "tulle.yaml"
+    path.write_text("""
+listeners:
+  - {name: web, address: "127.0.0.1:1", routes: r, rate_limits: [{requests: 1000, burst: 50}]}
+routes:
+  r:
+    - backends: [{cluster: c}]
+      timeouts: {first_byte: 1s, request: 10s}
+      max_request_body: 1MiB
+      rate_limits: [{requests: 5, per: 1m, key: client_address}, {requests: 2, key: {header: X-Key}}]
+      cors: {allow_origins: ["https://a.example.com"]}
+      fault:
+        delay: {duration: 2s, percentage: 0.5}
+        abort: {status: 503, headers: {x-chaos: {present: true}}}
+      mirror: [{cluster: d, percentage: 10}]
+clusters: {c: {}, d: {}}
+""")
+    status, lines = explain(path, "GET", "http://a/")
+    assert status == 0
+    assert [line for line in lines if line.split()[0] in ("limit", "cors", "body", "fault", "mirror")] == [
+        "limit     of the listener: 1,000 in 1s, 50 at once, all together",
+        "cors      for https://a.example.com",
+        "body      of the request at most 1,048,576 bytes",
+        "limit     5 in 1m, each client address",
+        "limit     2 in 1s, each value of x-key",
+        "fault     2s of delay for 0.5 %",
+        "fault     503 for all with x-chaos",
+        "mirror    d: 10 %",
+    ]
+    assert "timeouts  first byte 1s, request 10s, idle 5m" in lines

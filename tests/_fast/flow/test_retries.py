@@ -4,7 +4,7 @@ import pytest
 
 from tests._fast.flow.conftest import Laboratory
 from tests._fast.flow.lab import Lab
-from tests._fast.flow.peers import Backend, Peer, Unconnectable, request, response
+from tests._fast.flow.peers import Backend, Message, Peer, Unconnectable, request, response
 from tests._fast.flow.sidecar import until
 
 SOON = {"base": "1ms", "max": "2ms"}
@@ -303,3 +303,29 @@ def test_every_try_sends_the_same_head(laboratory: Laboratory) -> None:
         upstream.send(UNAVAILABLE if index < 2 else response())
     assert client.read_response().status == 200
     assert heads[0] == heads[1] == heads[2]
+
+
+def test_what_comes_behind_a_replay_is_kept_for_the_next(laboratory: Laboratory) -> None:
+    """A body that comes piece by piece, over a try each: the last one gets all of it."""
+    quick = {"base": "1ms", "max": "1ms"}
+    lab = laboratory(route={"retries": {"attempts": 2, "on": ["reset"], "backoff": quick}})
+    client = lab.client()
+    client.send(request("PUT", "/", b"Transfer-Encoding: chunked") + b"5\r\nfirst\r\n")
+    upstream = lab.accept()
+    upstream.read_head()
+    upstream.read_until(b"first\r\n")
+    upstream.reset()
+    upstream = lab.accept()
+    upstream.read_head()
+    upstream.read_until(b"first\r\n")
+    client.send(b"6\r\nsecond\r\n")
+    upstream.read_until(b"second\r\n")
+    upstream.reset()
+    upstream = lab.accept()
+    upstream.read_head()
+    client.send(b"4\r\nlast\r\n0\r\n\r\n")
+    message = Message(b"", [])
+    upstream.read_chunks(message)
+    assert message.body == b"firstsecondlast"
+    upstream.send(response())
+    assert client.read_response().status == 200
