@@ -92,6 +92,9 @@ def _config(demand: Demand, folder: Path) -> dict[str, Any]:
     }
 
 
+FAILURE_RATE = {"window": "2s", "open": "250ms", "max_open": "500ms"}
+
+
 def _route_policy(policy: Policy) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if policy.timeout or policy.try_timeout:
@@ -110,7 +113,7 @@ def _cluster_policy(policy: Policy) -> dict[str, Any]:
     elif policy.retries:
         limits["max_retries"] = None
     if policy.breaker:
-        limits |= {"max_requests": BUSY_LIMIT}
+        limits |= {"max_requests": BUSY_LIMIT, "failure_rate": FAILURE_RATE}
     elif policy.retries:
         limits |= {"max_requests": None, "max_pending_requests": None}
     said: dict[str, Any] = {"circuit_breaker": limits}
