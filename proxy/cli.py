@@ -11,7 +11,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["proxy"] and not {"-h", "--help"} & set(words):
         from tulle.proxy import spawner
 
-        handle = spawner.start()  # before anything else is imported: what is in memory now, every worker has
+        handle = spawner.start()  # before the rest is imported: what is in memory now, every worker has
     from tulle.proxy import commands
 
     try:

@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 import tulle
@@ -137,7 +136,6 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pid-file",
-        type=Path,
         metavar="FILE",
         help="written when the proxy is ready, removed when it leaves",
     )
@@ -167,24 +165,25 @@ def _run_proxy(options: argparse.Namespace, spawner: Handle) -> int:
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="YAML, TOML or JSON, by its ending")
+    parser.add_argument("file", metavar="FILE", help="YAML, TOML or JSON, by its ending")
     _add_zone(parser)
     parser.set_defaults(run=_run_check)
 
 
 def _run_check(options: argparse.Namespace, spawner: None) -> int:
+    from pathlib import Path
+
     from tulle.controlplane.check import run_check
 
-    return run_check(options.file, zone=options.zone)
+    return run_check(Path(options.file), zone=options.zone)
 
 
 def _add_reload(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--pid-file", type=Path, metavar="FILE", help="the PID file of the proxy")
+    which.add_argument("--pid-file", metavar="FILE", help="the PID file of the proxy")
     which.add_argument("--pid", type=_count, metavar="N", help="its PID")
     parser.add_argument(
         "--runtime-dir",
-        type=Path,
         metavar="DIR",
         help="where its control socket is, if its configuration says so",
     )
@@ -202,7 +201,7 @@ def _run_reload(options: argparse.Namespace, spawner: None) -> int:
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-c", "--config", type=Path, metavar="FILE", required=True, help="YAML, TOML or JSON, by its ending"
+        "-c", "--config", metavar="FILE", required=True, help="YAML, TOML or JSON, by its ending"
     )
     parser.add_argument(
         "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="may be repeated"
@@ -214,9 +213,11 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_explain(options: argparse.Namespace, spawner: None) -> int:
+    from pathlib import Path
+
     from tulle.proxy.explain import run_explain
 
-    return run_explain(options.config, options.method, options.url, options.header, options.listener)
+    return run_explain(Path(options.config), options.method, options.url, options.header, options.listener)
 
 
 def _zone(text: str) -> str:

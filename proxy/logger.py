@@ -6,13 +6,16 @@ the workers drop what comes and count it.
 
 import os
 import select
-import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from tulle._fast.base import log_reader
 from tulle._fast.base.stats import Stats
 from tulle.proxy.messages import say, warn
 from tulle.proxy.sink import open_sink
+
+if TYPE_CHECKING:
+    import threading
 
 GATHER = 0.005  # seconds to let lines gather, so that a write takes many
 RETRY = 1.0  # seconds until a sink that failed is tried again
@@ -49,6 +52,8 @@ class Logger:
     def start(self) -> None:
         """Begin to write, or go on after `stop`."""
         self.stopping = False
+        import threading  # only a proxy that logs needs it
+
         self.thread = threading.Thread(target=self._run, name="tulle-logger", daemon=True)
         self.thread.start()
 

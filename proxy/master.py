@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import tulle
@@ -172,9 +171,10 @@ class Master:
             raise Failure("the workers do not stay alive; see what they wrote above")
 
     def _open_control_socket(self, settings: Settings) -> None:
-        directory = Path(settings.runtime_dir) if settings.runtime_dir else runtime_dir.default()
         try:
-            path = runtime_dir.socket_path(runtime_dir.prepare(directory), os.getpid())
+            directory = runtime_dir.prepare(settings.runtime_dir or runtime_dir.default())
+            runtime_dir.remove_stale(directory)
+            path = runtime_dir.socket_path(directory, os.getpid())
             self.control = ControlSocket(path, {"reload": self.reload, "version": self._version_asked})
         except Failure as failure:
             warn(f"{failure}; `tulle reload` will not find this proxy, `kill -HUP {os.getpid()}` works")

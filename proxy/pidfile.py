@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 from tulle.proxy.failure import Failure
 
@@ -10,23 +9,25 @@ from tulle.proxy.failure import Failure
 class PidFile:
     """`path` holds the PID of the master, in decimal and with a newline."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
 
     def check(self) -> None:
         """`Failure` when it could not be written."""
-        if not os.access(self.path.parent, os.W_OK | os.X_OK):
+        if not os.access(os.path.dirname(self.path), os.W_OK | os.X_OK):
             raise self._failure("the directory does not exist or is not writable")
 
     def write(self) -> None:
         """`Failure` when the directory does not let us."""
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        folder, name = os.path.split(self.path)
+        draft = os.path.join(folder, f".{name}.{os.getpid()}")
         try:
-            draft.write_text(f"{os.getpid()}\n")
-            draft.replace(self.path)
+            with open(draft, "w") as file:
+                file.write(f"{os.getpid()}\n")
+            os.replace(draft, self.path)
         except OSError as error:
             with suppress(OSError):
-                draft.unlink()
+                os.unlink(draft)
             raise self._failure(error.strerror or str(error)) from None
 
     def _failure(self, reason: str) -> Failure:
@@ -36,9 +37,10 @@ class PidFile:
         """If it is still ours."""
         with suppress(OSError, ValueError):
             if read(self.path) == os.getpid():
-                self.path.unlink()
+                os.unlink(self.path)
 
 
-def read(path: Path) -> int:
+def read(path: str) -> int:
     """The PID in a file. OSError when there is none, ValueError when it holds something else."""
-    return int(path.read_text().strip())
+    with open(path) as file:
+        return int(file.read().strip())

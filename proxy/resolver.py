@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import threading
 from collections.abc import Iterable
 from functools import partial
 
@@ -90,6 +89,8 @@ async def look_up(host: str) -> list[str]:
             settle = partial(future.set_exception, error)
         with contextlib.suppress(OSError):  # the loop may have ended by now
             loop.call_threadsafe(settle)
+
+    import threading  # only a proxy with names of endpoints needs it
 
     threading.Thread(target=ask, name="tulle-resolver", daemon=True).start()
     return await future

@@ -3,25 +3,25 @@
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 from tulle.proxy.failure import Failure
 
 
-def default(user: int | None = None) -> Path:
+def default(user: int | None = None) -> str:
     """Where a proxy of this user keeps its socket unless its configuration says otherwise."""
     if user is None or user == os.geteuid():
         if base := os.environ.get("XDG_RUNTIME_DIR"):
-            return Path(base) / "tulle"
+            return os.path.join(base, "tulle")
         user = os.geteuid()
-    return Path("/run/tulle") if user == 0 else Path(f"/tmp/tulle-{user}")
+    return "/run/tulle" if user == 0 else f"/tmp/tulle-{user}"
 
 
-def prepare(directory: Path) -> Path:
+def prepare(directory: str) -> str:
     """Make the directory if need be. `Failure` when it is not ours alone: others could pass for us there."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.lstat()
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        found = os.lstat(directory)
     except OSError as error:
         raise Failure(
             f"cannot make the runtime directory {directory}: {error.strerror}; set runtime_dir"
@@ -36,15 +36,27 @@ def prepare(directory: Path) -> Path:
     return directory
 
 
-def socket_path(directory: Path, pid: int) -> Path:
-    return directory / f"{pid}.sock"
+def remove_stale(directory: str) -> None:
+    """Remove the sockets of proxies that were killed."""
+    with suppress(OSError):
+        for name in os.listdir(directory):
+            pid, ending = os.path.splitext(name)
+            if ending == ".sock" and pid.isdecimal() and not os.path.exists(f"/proc/{pid}"):
+                os.unlink(os.path.join(directory, name))
 
 
-def candidates(pid: int) -> Iterator[Path]:
-    """Where the socket of that process may be."""
-    owner = Path(f"/proc/{pid}").stat().st_uid
-    yield socket_path(default(), pid)
-    yield socket_path(default(owner), pid)
-    yield socket_path(Path(f"/run/user/{owner}/tulle"), pid)
-    yield socket_path(Path("/run/tulle"), pid)
-    yield socket_path(Path(f"/tmp/tulle-{owner}"), pid)
+def socket_path(directory: str, pid: int) -> str:
+    return os.path.join(directory, f"{pid}.sock")
+
+
+def candidates(pid: int) -> Iterator[str]:
+    """Where the socket of that process may be. OSError when there is no such process."""
+    owner = os.stat(f"/proc/{pid}").st_uid
+    for directory in (
+        default(),
+        default(owner),
+        f"/run/user/{owner}/tulle",
+        "/run/tulle",
+        f"/tmp/tulle-{owner}",
+    ):
+        yield socket_path(directory, pid)

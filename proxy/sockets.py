@@ -9,7 +9,6 @@ import errno
 import os
 import socket
 import stat
-from pathlib import Path
 
 from tulle.proxy.failure import Failure
 
@@ -47,7 +46,7 @@ def close(listening: socket.socket) -> None:
     listening.close()
     if isinstance(bound, str) and bound:
         with contextlib.suppress(OSError):
-            Path(bound).unlink()
+            os.unlink(bound)
 
 
 def _bind_port(address: str) -> socket.socket:
@@ -102,7 +101,7 @@ def _remove_stale(path: str) -> None:
             probe.connect(path)
         except ConnectionRefusedError:
             with contextlib.suppress(FileNotFoundError):
-                Path(path).unlink()
+                os.unlink(path)
             return
     raise OSError(errno.EADDRINUSE, "somebody listens there")
 

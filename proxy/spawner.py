@@ -53,6 +53,7 @@ class Handle:
 
 def start() -> Handle:
     """Fork the spawner. Call it while this process has one thread and little in memory."""
+    preload()  # before the fork: the master needs some of it too
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     gc.freeze()  # what no collector visits stays shared
     pid = os.fork()
@@ -81,7 +82,6 @@ class Spawner:
         process.die_with_parent(signal.SIGKILL)
         for number in LEFT_TO_MASTER:
             signal.signal(number, signal.SIG_IGN)
-        preload()
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -207,4 +207,5 @@ def send(connection: socket.socket, data: bytes, descriptors: list[int]) -> None
 
 
 if __name__ == "__main__":
+    preload()
     Spawner(socket.socket(fileno=int(sys.argv[1]))).serve()

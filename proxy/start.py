@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tulle.proxy import spawner
@@ -15,7 +14,7 @@ class Options(NamedTuple):
 
     source: dict[str, Any]  # {"file": path} or {"listen": address, "to": [addresses]}; and {"zone": name}
     workers: int | None
-    pid_file: Path | None
+    pid_file: str | None
     command: tuple[str, ...]  # that this process was begun with, without the interpreter
 
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -24,22 +23,22 @@ def usage(pids: Iterable[int]) -> Usage:
 
 
 def one(pid: int) -> Usage:
-    place = Path(f"/proc/{pid}")
     cpu, memory, descriptors = 0.0, 0, 0
     with suppress(OSError, ValueError, IndexError):
-        # after the name, which may hold spaces: state is the first field, utime and stime the 12th and 13th
-        fields = (place / "stat").read_text().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/stat") as file:
+            # after the name, which may hold spaces: state is the first field, utime the 12th, stime the 13th
+            fields = file.read().rpartition(")")[2].split()
         cpu = (int(fields[11]) + int(fields[12])) / TICKS
         memory = parts(pid).get("Pss", 0)
-        descriptors = sum(1 for _ in (place / "fd").iterdir())
+        descriptors = len(os.listdir(f"/proc/{pid}/fd"))
     return Usage(cpu, memory, descriptors)
 
 
 def parts(pid: int) -> dict[str, int]:
     """Memory of a process by kind, in bytes: Rss, Pss, Pss_Anon and so on; empty when it is gone."""
     found = {}
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+    with suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as file:
+        for line in file.readlines()[1:]:
             name, _, value = line.partition(":")
             found[name] = int(value.split()[0]) * 1024
     return found
