@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tulle.controlplane.model_balancing import PeakEwma
+from tulle.controlplane.model_balancing import HashOn, PeakEwma, RingHash, SessionAffinity, SlowStart
 from tulle.controlplane.model_circuit_breaker import CircuitBreaker
 from tulle.controlplane.model_health import OutlierDetection
 from tulle.controlplane.model_values import (
@@ -47,7 +47,9 @@ class Cluster(Section, frozen=True):
     """Servers that are all alike, and how requests are spread over them."""
 
     endpoints: list[Endpoint] = []
-    load_balancer: Literal["round_robin", "least_request", "random", "peak_ewma"] = "round_robin"
+    load_balancer: Literal["round_robin", "least_request", "random", "peak_ewma", "ring_hash", "maglev"] = (
+        "round_robin"
+    )
     choices: Annotated[int, Meta(ge=2, le=64)] = 2
     connect_timeout: Duration = "5s"
     pending_timeout: Duration = "5s"
@@ -60,3 +62,8 @@ class Cluster(Section, frozen=True):
     peak_ewma: PeakEwma | None = None
     max_step_back: Duration | None = None
     outlier_detection: OutlierDetection | None = None
+    hash_on: list[HashOn] = []
+    ring_hash: RingHash | None = None
+    bounded_load: Annotated[float, Meta(ge=1.01, le=100)] | None = None
+    session_affinity: SessionAffinity | None = None
+    slow_start: SlowStart | None = None

@@ -222,10 +222,31 @@ class OutlierRow(_Row, frozen=True):
     enforcing_failure_percentage_local_origin: int
 
 
+class HashRow(_Row, frozen=True):
+    """A part of a request that balancing goes by."""
+
+    kind: Literal["header", "cookie", "source_address", "query"]
+    name: str  # of a header: in lower case
+    terminal: bool
+    made: bool = False  # a cookie that is set when it is absent
+    attributes: str = ""  # what follows its name and value in Set-Cookie
+
+
+class RingRow(_Row, frozen=True):
+    smallest: int
+    largest: int
+
+
+class SlowStartRow(_Row, frozen=True):
+    window: int
+    exponent: float
+    least: int  # thousandths of the weight
+
+
 class ClusterRow(_Row, frozen=True):
     name: str
     endpoints: tuple[EndpointRow, ...]
-    balancer: Literal["round_robin", "least_request", "random", "peak_ewma"]
+    balancer: Literal["round_robin", "least_request", "random", "peak_ewma", "ring_hash", "maglev"]
     choices: int
     connect_timeout: int
     pending_timeout: int
@@ -245,6 +266,11 @@ class ClusterRow(_Row, frozen=True):
     subsets: tuple[Pairs, ...] = ()  # that backends ask for
     subset_fallback: bool = False
     outlier: OutlierRow | None = None
+    hash_on: tuple[HashRow, ...] = ()
+    ring: RingRow | None = None
+    bounded_load: float = 0.0
+    affinity: HashRow | None = None
+    slow_start: SlowStartRow | None = None
 
 
 class LogItemRow(_Row, frozen=True):

@@ -4,7 +4,14 @@ from tulle.controlplane.address import parse_address
 from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.subsets import pairs
 from tulle.controlplane.table import ClusterRow, EndpointRow, Pairs, ZoneAwareRow
-from tulle.controlplane.tabulate_balancing import max_step_back, peak_ewma_row
+from tulle.controlplane.tabulate_balancing import (
+    affinity_row,
+    hash_rows,
+    max_step_back,
+    peak_ewma_row,
+    ring_row,
+    slow_start_row,
+)
 from tulle.controlplane.tabulate_circuit_breaker import retry_budget_row
 from tulle.controlplane.tabulate_health import outlier_row
 from tulle.controlplane.units import nanoseconds, size_in_bytes
@@ -47,4 +54,9 @@ def cluster_row(name: str, cluster: Cluster, subsets: tuple[Pairs, ...]) -> Clus
         subsets=subsets,
         subset_fallback=cluster.subset_fallback == "any",
         outlier=outlier_row(cluster.outlier_detection),
+        hash_on=hash_rows(cluster),
+        ring=ring_row(cluster),
+        bounded_load=cluster.bounded_load or 0.0,
+        affinity=affinity_row(cluster),
+        slow_start=slow_start_row(cluster),
     )

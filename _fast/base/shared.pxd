@@ -109,7 +109,8 @@ cdef struct EndpointHealth:            # two cache lines; what every outcome rea
     uint32_t seen_local
     uint32_t reserved[3]
     uint64_t latency                   # an EwmaSeed; written by any worker
-    uint32_t reserved_too[14]
+    uint64_t joined                    # monotonic ns since when it has had traffic (again); 0: since the beginning
+    uint32_t reserved_too[12]
 
 cdef struct RateBucket:                # the two words change together, see `policy/rate_limit`
     uint64_t key                       # 0: free

@@ -241,7 +241,8 @@ cdef void exchange_enter(Exchange *x, const BackendEntry *backend) noexcept nogi
     x.cluster = cluster
     cluster.exchanges += 1
     x.cluster_generation = cluster.generation
-    x.cluster_name = image_cluster(x.table.image, backend.cluster).name
+    x.settings = image_cluster(x.table.image, backend.cluster)
+    x.cluster_name = x.settings.name
     x.subset = backend.subset
     x.subset_key = backend.subset_key
     if unlikely(not limit_acquire(

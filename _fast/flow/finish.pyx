@@ -97,6 +97,8 @@ cdef void exchange_let_go(Exchange *x) noexcept nogil:
         x.table = NULL
     x.listener = NULL
     x.route = NULL
+    x.settings = NULL
+    x.cookie = NULL
 
 
 cdef void exchange_detach(Exchange *x) noexcept nogil:

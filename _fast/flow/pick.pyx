@@ -1,22 +1,29 @@
 """See `pick.pxd`."""
 from tulle._fast.base.atomic cimport atomic_load_acquire_u32
-from tulle._fast.base.random cimport random_next
+from tulle._fast.base.random cimport random_next, random_split
 from tulle._fast.base.types cimport int32_t, likely, uint32_t, uint64_t, unlikely
+from tulle._fast.flow.affinity cimport affinity_host
 from tulle._fast.flow.ejection cimport ejection_is_out, ejection_probe
+from tulle._fast.flow.hash_on cimport exchange_hash
 from tulle._fast.flow.latency cimport latency_take
 from tulle._fast.flow.step_back cimport step_back_until
 from tulle._fast.flow.types cimport Worker, host_of_load
+from tulle._fast.flow.warm_up cimport warm_up_look, warm_up_returned
 from tulle._fast.policy.balancer cimport HOST_DOWN, HOST_RESTING, HOST_UP, BalancerState
 from tulle._fast.policy.host_groups cimport (
     HostGroup, HostGroups, HostSet, host_groups_find, host_groups_look, host_set_draw,
 )
 from tulle._fast.policy.image cimport (
-    BALANCER_LEAST_REQUEST, BALANCER_PEAK_EWMA, BALANCER_RANDOM, ENDPOINTS_FALL_BACK, ENDPOINTS_ZONE_AWARE, ZONE_OWN,
+    BALANCER_LEAST_REQUEST, BALANCER_MAGLEV, BALANCER_PEAK_EWMA, BALANCER_RANDOM, BALANCER_RING_HASH,
+    BALANCER_ROUND_ROBIN, ENDPOINTS_FALL_BACK, ENDPOINTS_ZONE_AWARE, ZONE_OWN,
 )
 from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
+from tulle._fast.policy.lb_maglev cimport lb_maglev_pick
 from tulle._fast.policy.lb_peak_ewma cimport lb_peak_ewma_pick
 from tulle._fast.policy.lb_random cimport lb_random_pick
+from tulle._fast.policy.lb_ring_hash cimport lb_ring_hash_pick
 from tulle._fast.policy.lb_round_robin cimport lb_round_robin_pick
+from tulle._fast.policy.load_bound cimport LoadBound
 
 cdef enum:
     PICK_TRIALS = 4
@@ -34,12 +41,13 @@ cdef inline bint host_rests(Cluster *cluster, Host *host) noexcept nogil:
 
 
 cdef uint32_t host_availability(Cluster *cluster, Host *host) noexcept nogil:
-    if ejection_is_out(host, &cluster.look_at) or atomic_load_acquire_u32(&host.health.unhealthy) != 0:
+    if not host.well:
         return HOST_DOWN
     return HOST_RESTING if cluster.config.max_step_back != 0 and host_rests(cluster, host) else HOST_UP
 
 
 cdef void cluster_look(Cluster *cluster) noexcept nogil:
+    cdef bint well
     cdef uint32_t index
     cdef Host *host
     # Read before the hosts are: a change that comes meanwhile raises it again, and we look again
@@ -47,9 +55,16 @@ cdef void cluster_look(Cluster *cluster) noexcept nogil:
     cluster.look_at = NEVER
     for index in range(cluster.host_count):
         host = cluster.hosts[index]
+        well = not ejection_is_out(host, &cluster.look_at) and atomic_load_acquire_u32(&host.health.unhealthy) == 0
+        if unlikely(well and not host.well and cluster.looked != 0):
+            warm_up_returned(host)
+        host.well = well
         host.load.available = host_availability(cluster, host)
         if cluster.config.balancer == BALANCER_PEAK_EWMA:
             latency_take(host)
+    cluster.looked = cluster.worker.loop.now
+    if unlikely(cluster.config.slow_start.window != 0 or cluster.weighed):
+        warm_up_look(cluster)
     host_groups_look(&cluster.groups)
 
 
@@ -61,24 +76,38 @@ cdef bint exchange_tried(const Exchange *x, const Host *host) noexcept nogil:
     return False
 
 
-cdef inline int32_t algorithm_pick(Cluster *cluster, BalancerState *state) noexcept nogil:
+cdef int32_t hashed_pick(Cluster *cluster, BalancerState *state, Exchange *x, int trial) noexcept nogil:
+    """`trial`: how often the host that came of it had been tried already."""
+    cdef uint64_t hash = exchange_hash(x) + trial * <uint64_t>0x9E3779B97F4A7C15
+    cdef LoadBound bound
+    bound.factor = cluster.config.bounded_load
+    bound.in_flight = cluster.stats.requests_active
+    if cluster.config.balancer == BALANCER_MAGLEV:
+        return lb_maglev_pick(state, hash, &bound)
+    return lb_ring_hash_pick(state, hash, &cluster.config.ring, &bound)
+
+
+cdef inline int32_t algorithm_pick(Cluster *cluster, BalancerState *state, Exchange *x, int trial) noexcept nogil:
     cdef Worker *worker = cluster.worker
-    if cluster.config.balancer == BALANCER_LEAST_REQUEST:
+    cdef uint32_t balancer = cluster.config.balancer
+    if balancer == BALANCER_ROUND_ROBIN:
+        return lb_round_robin_pick(state)
+    if balancer == BALANCER_LEAST_REQUEST:
         return lb_least_request_pick(state, &worker.random, cluster.config.choices)
-    if cluster.config.balancer == BALANCER_PEAK_EWMA:
+    if balancer == BALANCER_PEAK_EWMA:
         return lb_peak_ewma_pick(state, &worker.random, &cluster.config.ewma, worker.loop.now)
-    if cluster.config.balancer == BALANCER_RANDOM:
+    if balancer == BALANCER_RANDOM:
         return lb_random_pick(state, &worker.random)
-    return lb_round_robin_pick(state)
+    return hashed_pick(cluster, state, x, trial)
 
 
 cdef Host *group_pick(Cluster *cluster, BalancerState *state, Exchange *x) noexcept nogil:
     """A host of one group, if there is one that has not been tried."""
     cdef Host *host = NULL
     cdef int32_t index
-    cdef int _trial
-    for _trial in range(PICK_TRIALS):
-        index = algorithm_pick(cluster, state)
+    cdef int trial
+    for trial in range(PICK_TRIALS):
+        index = algorithm_pick(cluster, state, x, trial)
         if index < 0:
             return NULL
         host = host_of_load(state.hosts[index].load)
@@ -100,6 +129,19 @@ cdef HostSet *set_choose(Cluster *cluster, const Exchange *x) noexcept nogil:
         cluster.stats.subset_fallbacks += 1
         return groups.sets
     return hosts
+
+
+cdef bint set_has(const HostSet *hosts, const Host *host) noexcept nogil:
+    cdef const BalancerState *state
+    cdef uint32_t group, index
+    if hosts == NULL:
+        return False
+    for group in range(hosts.count):
+        state = &hosts.groups[group].balancer
+        for index in range(state.count):
+            if state.hosts[index].load == &host.load:
+                return True
+    return False
 
 
 cdef Host *pick_elsewhere(Cluster *cluster, const HostSet *hosts, HostGroup **group, Exchange *x) noexcept nogil:
@@ -127,13 +169,22 @@ cdef void pick_count(Cluster *cluster, const HostGroup *group, const Host *host)
             cluster.stats.zone_other += 1
 
 
+cdef inline uint32_t group_draw(Cluster *cluster, Exchange *x) noexcept nogil:
+    """By chance, but what is hashed has its group too."""
+    cdef uint64_t seed
+    if cluster.config.balancer != BALANCER_RING_HASH and cluster.config.balancer != BALANCER_MAGLEV:
+        return <uint32_t>(random_next(&cluster.worker.random) >> 32)
+    seed = exchange_hash(x)
+    return <uint32_t>(random_split(&seed) >> 32)
+
+
 cdef Host *pick_grouped(Cluster *cluster, Exchange *x) noexcept nogil:
     cdef const HostSet *hosts = set_choose(cluster, x)
     cdef HostGroup *group = NULL
     cdef Host *host = NULL
     cdef Host *other
     if hosts != NULL:
-        group = host_set_draw(hosts, <uint32_t>(random_next(&cluster.worker.random) >> 32))
+        group = host_set_draw(hosts, group_draw(cluster, x))
     if group == NULL:
         return NULL
     host = group_pick(cluster, &group.balancer, x)
@@ -166,6 +217,10 @@ cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
         host = pick_probe(cluster, x)
         cluster_look(cluster)
         if host != NULL:
+            return host
+    if unlikely(cluster.config.affinity.count != 0):
+        host = affinity_host(cluster, x)
+        if host != NULL and (x.subset == 0 or set_has(set_choose(cluster, x), host)):
             return host
     if likely(cluster.groups.plain and x.subset == 0):
         return group_pick(cluster, &cluster.groups.groups[0].balancer, x)

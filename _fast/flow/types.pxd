@@ -30,6 +30,7 @@ from tulle._fast.net.conn cimport Conn, ConnOps
 from tulle._fast.net.loop cimport Loop, Watch
 from tulle._fast.net.splice cimport Splice, SplicePool
 from tulle._fast.policy.balancer cimport HostLoad
+from tulle._fast.policy.hash_policy cimport HashItem
 from tulle._fast.policy.host_groups cimport HostGroups
 from tulle._fast.policy.image cimport BackendEntry, ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
 
@@ -38,6 +39,7 @@ cdef enum:
     EXTRAS_MAX = 320                   # fields that we add to one head
     HOST_TEXT = 120
     TRIED_HOSTS = 4
+    COOKIE_TEXT = 512                  # bytes of a Set-Cookie that is made for one head
     FIELD_TEXT = 2048                  # bytes of a value that is made for one head
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -67,6 +69,8 @@ cdef struct Host:                      # one endpoint of one cluster, as this wo
     HostLoad load
     Attempt *probe                     # that decides whether outlier detection lets it back in; else NULL
     uint64_t probe_token               # see policy/outlier
+    bint well                          # available as of the last look, whether it steps back or not
+    uint64_t token                     # names it in a cookie of session affinity; never 0
     Node idle                          # Upstream.node, the most recently used first
     uint32_t idle_count
     uint32_t connections
@@ -93,12 +97,17 @@ cdef struct Cluster:
     ClusterStats *stats
     ClusterState *state                # shared with all workers
     uint32_t epoch                     # of `state`, as of which the hosts' `available` is
+    uint64_t looked                    # when that was, monotonic ns; 0: not yet
+    bint weighed                       # the weights in `groups` are in thousandths: of slow start
     uint64_t look_at                   # when that may change by itself, monotonic ns
     ClusterEntry config                # of the newest table that was used
     uint64_t config_version
     uint64_t endpoints_hash
     bint endpoints_known
     HostGroups groups                  # of `hosts`
+    uint64_t name_hash                 # for the tokens of its hosts
+    uint32_t *tokens                   # indexes plus one into `hosts` by token, made when first needed; see affinity
+    uint32_t token_mask
     Host **hosts                       # those of the endpoint list
     uint32_t host_count
     Node all_hosts
@@ -228,6 +237,11 @@ cdef struct Exchange:
     const ListenerEntry *listener
     const RouteEntry *route
     Cluster *cluster
+    const ClusterEntry *settings       # of the cluster in this table; NULL once that has been let go
+    const HashItem *cookie             # that was made for the hash, in this table's image; else NULL
+    uint64_t cookie_value
+    uint64_t hash                      # what ring hash and Maglev go by, once `hashed`
+    uint64_t affinity                  # the token in the request's cookie; 0: none
     Series *series                     # of listener, route and cluster, once an answer is coming; else NULL
     Message *request
     Buf *request_buf                   # pins the bytes of the request head
@@ -287,6 +301,7 @@ cdef struct Exchange:
     Buf *log_copy                      # what the access log needs of a detached exchange
     uint16_t peer_port
     uint8_t log_json                   # the copy is of a JSON line
+    uint8_t hashed
 
 cdef struct Mirror:
     Exchange *exchange
@@ -394,4 +409,5 @@ cdef struct Worker:
     char *scratch                      # a head on its way out, SCRATCH bytes; grows
     size_t scratch_size
     Extra extras[320]                  # fields added to the head that is being written
+    char cookie_text[2][512]           # COOKIE_TEXT bytes each
     char field_text[2][2048]           # values of such fields, FIELD_TEXT bytes each

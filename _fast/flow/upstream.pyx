@@ -2,20 +2,28 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from tulle._fast.base.hash cimport hash_bytes
 from tulle._fast.base.idmap cimport idmap_find, idmap_place
 from tulle._fast.base.list cimport Node, list_append, list_empty, list_init, list_remove
+from tulle._fast.base.random cimport random_split
 from tulle._fast.base.shared cimport (
     ClusterStats, EndpointStats, cluster_state_take, endpoint_health_take, lane_cluster, lane_endpoint,
     shared_cluster_lines,
 )
-from tulle._fast.base.types cimport likely
+from tulle._fast.base.types cimport likely, uint64_t
 from tulle._fast.flow.pick cimport cluster_look
 from tulle._fast.flow.types cimport HOST_TEXT, Upstream
+from tulle._fast.flow.warm_up cimport warm_up_joined
 from tulle._fast.policy.balancer cimport HostLoad
 from tulle._fast.policy.host_groups cimport host_groups_free, host_groups_make
 from tulle._fast.policy.image cimport (
     ClusterEntry, EndpointEntry, EndpointList, image_at, image_cluster, image_endpoints, image_text,
 )
+
+
+cdef inline uint64_t hash_finish64(uint64_t state) noexcept nogil:
+    """All bits of it depend on all bits of the state."""
+    return random_split(&state)
 
 
 cdef inline Upstream *upstream_of_idle(Node *node) noexcept nogil:
@@ -91,10 +99,15 @@ cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *
     host.generation = entry.generation
     host.address_length = <uint32_t>entry.address_length
     memcpy(host.address, entry.address, entry.address_length)
+    host.load.key = hash_finish64(hash_bytes(0, image_text(segment, entry.address_text), entry.address_text.length))
+    host.token = hash_finish64(host.load.key ^ cluster.name_hash) | 1
     host.text_length = entry.address_text.length if entry.address_text.length < HOST_TEXT else HOST_TEXT
     memcpy(host.text, image_text(segment, entry.address_text), host.text_length)
     host.stats = lane_endpoint(worker.lane, entry.slot)
     host.health = endpoint_health_take(worker.shared, entry.slot, entry.generation)
+    host.well = True
+    if cluster.endpoints_known:
+        warm_up_joined(host)
     if host.stats.generation != entry.generation:
         endpoint_stats_take(host.stats, entry.generation)
     list_init(&host.idle)
@@ -136,6 +149,8 @@ cdef bint cluster_take_endpoints(Cluster *cluster, const void *segment, const En
     for index in range(taken):
         hosts[index].listed = True
     free(cluster.hosts)
+    free(cluster.tokens)
+    cluster.tokens = NULL
     cluster.hosts = hosts
     cluster.host_count = taken
     cluster_look(cluster)
@@ -160,7 +175,7 @@ cdef void cluster_close_idle(Host *host) noexcept nogil:
     host.attempts -= 1
 
 
-cdef Cluster *cluster_make(Worker *worker, const ClusterEntry *entry) noexcept nogil:
+cdef Cluster *cluster_make(Worker *worker, const void *image, const ClusterEntry *entry) noexcept nogil:
     cdef Cluster *cluster = <Cluster *>calloc(1, sizeof(Cluster))
     cdef uint32_t active
     if cluster == NULL:
@@ -168,6 +183,7 @@ cdef Cluster *cluster_make(Worker *worker, const ClusterEntry *entry) noexcept n
     cluster.worker = worker
     cluster.slot = entry.slot
     cluster.generation = entry.generation
+    cluster.name_hash = hash_bytes(0, image_text(image, entry.name), entry.name.length)
     cluster.lines = shared_cluster_lines(worker.shared, entry.slot)
     cluster.stats = lane_cluster(worker.lane, entry.slot)
     cluster.state = cluster_state_take(worker.shared, entry.slot, entry.generation)
@@ -193,7 +209,7 @@ cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept
         place = idmap_place(&worker.clusters, entry.slot)
         if place == NULL:
             return NULL
-        cluster = cluster_make(worker, entry)
+        cluster = cluster_make(worker, table.image, entry)
         if cluster == NULL:
             return NULL
         place[0] = cluster
@@ -231,6 +247,8 @@ cdef bint cluster_retire(Cluster *cluster) noexcept nogil:
     cluster.endpoints_known = False
     host_groups_free(&cluster.groups)
     cluster.host_count = 0
+    free(cluster.tokens)
+    cluster.tokens = NULL
     while node != &cluster.all_hosts:
         host = <Host *>node
         node = node.next
@@ -244,6 +262,7 @@ cdef bint cluster_retire(Cluster *cluster) noexcept nogil:
         place[0] = NULL
     list_remove(&cluster.node)
     free(cluster.hosts)
+    free(cluster.tokens)
     free(cluster)
     return True
 

@@ -1,4 +1,6 @@
 """See `balancer.pxd`."""
+from libc.stdlib cimport free
+
 from tulle._fast.base.random cimport random_next, random_scale
 from tulle._fast.base.types cimport likely
 
@@ -10,20 +12,53 @@ cdef void balancer_reset(
     BalancerState *state, BalancerHost *hosts, uint32_t *heap, uint32_t count, uint64_t seed
 ) noexcept nogil:
     cdef uint32_t index
-    cdef uint64_t total = 0
     state.hosts = hosts
     state.heap = heap
     state.count = count
     state.seed = seed
-    state.equal = True
-    state.begun = False
+    state.table = NULL
+    state.table_kind = BALANCER_TABLE_NONE
+    state.next = <uint32_t>(seed % count) if count else 0
     for index in range(count):
-        total += hosts[index].weight
-        hosts[index].weight_until = total
-        if hosts[index].weight != hosts[0].weight:
+        hosts[index].load.weight = hosts[index].weight
+    state.unit = 0
+    balancer_weigh(state, 1)
+
+
+cdef void balancer_free(BalancerState *state) noexcept nogil:
+    free(state.hosts)
+    free(state.heap)
+    free(state.table)
+    state.hosts = NULL
+    state.heap = NULL
+    state.table = NULL
+    state.table_kind = BALANCER_TABLE_NONE
+    state.count = 0
+
+
+cdef void balancer_weigh(BalancerState *state, uint32_t unit) noexcept nogil:
+    cdef uint32_t index
+    cdef uint64_t total = 0
+    cdef BalancerHost *host
+    state.equal = True
+    for index in range(state.count):
+        host = &state.hosts[index]
+        host.weight = host.load.weight if unit == 1 else host.load.weight * host.load.share
+        total += host.weight
+        host.weight_until = total
+        if host.weight != state.hosts[0].weight:
             state.equal = False
     state.total_weight = total
-    state.next = <uint32_t>(seed % count) if count else 0
+    # Round robin's deadlines are in the old unit
+    if state.unit != unit:
+        state.begun = False
+    state.unit = unit
+
+
+cdef void balancer_take_table(BalancerState *state, void *table, uint32_t kind) noexcept nogil:
+    free(state.table)
+    state.table = table
+    state.table_kind = kind
 
 
 cdef inline uint32_t draw_any(const BalancerState *state, uint64_t word) noexcept nogil:

@@ -51,6 +51,8 @@ cdef bint host_groups_make(
 cdef void host_groups_free(HostGroups *groups) noexcept nogil
 # Take over which hosts are available, and share out
 cdef void host_groups_look(HostGroups *groups) noexcept nogil
+# Take over the hosts' weights and shares, see `balancer_weigh`; before a look
+cdef void host_groups_weigh(HostGroups *groups, uint32_t unit) noexcept nogil
 # The set of a backend: `index` is where it was at the backend's version, `key` tells it. NULL: there is none any more
 cdef HostSet *host_groups_find(const HostGroups *groups, uint32_t index, uint64_t key) noexcept nogil
 

@@ -4,7 +4,8 @@ from libc.string cimport memset
 
 from tulle._fast.base.random cimport random_next
 from tulle._fast.policy.balancer cimport (
-    HOST_BARRED, HOST_RESTING, HOST_UP, BalancerHost, BalancerState, balancer_reset,
+    HOST_BARRED, HOST_RESTING, HOST_UP, BalancerHost, BalancerState, balancer_free, balancer_reset,
+    balancer_weigh,
 )
 from tulle._fast.policy.image cimport (
     ENDPOINTS_FALL_BACK, ENDPOINTS_ZONE_AWARE, EndpointEntry, HostGroupEntry, HostSetEntry, image_at,
@@ -108,8 +109,7 @@ cdef void host_groups_free(HostGroups *groups) noexcept nogil:
     cdef uint32_t index
     if groups.groups != NULL:
         for index in range(groups.count):
-            free(groups.groups[index].balancer.hosts)
-            free(groups.groups[index].balancer.heap)
+            balancer_free(&groups.groups[index].balancer)
     free(groups.groups)
     free(groups.sets)
     free(groups.levels)
@@ -249,3 +249,9 @@ cdef HostSet *host_groups_find(const HostGroups *groups, uint32_t index, uint64_
         if groups.sets[index].key == key:
             return &groups.sets[index]
     return NULL
+
+
+cdef void host_groups_weigh(HostGroups *groups, uint32_t unit) noexcept nogil:
+    cdef uint32_t index
+    for index in range(groups.count):
+        balancer_weigh(&groups.groups[index].balancer, unit)

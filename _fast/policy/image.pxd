@@ -11,8 +11,10 @@ once every worker has let go) and a `generation` that tells two owners of a slot
 """
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tulle._fast.policy.ewma cimport EwmaPolicy
+from tulle._fast.policy.lb_ring_hash cimport RingPolicy
 from tulle._fast.policy.outlier cimport OutlierPolicy
 from tulle._fast.policy.retry_budget cimport RetryBudget
+from tulle._fast.policy.slow_start cimport SlowStartPolicy
 
 cdef enum:
     IMAGE_LAYOUT = 2                   # raised by one with every change of these structures
@@ -243,6 +245,8 @@ cdef enum Balancer:
     BALANCER_LEAST_REQUEST
     BALANCER_RANDOM
     BALANCER_PEAK_EWMA
+    BALANCER_RING_HASH
+    BALANCER_MAGLEV
 
 cdef struct ClusterEntry:
     uint32_t slot
@@ -264,6 +268,11 @@ cdef struct ClusterEntry:
     uint64_t max_step_back             # that a Retry-After of a host is heeded; 0: not at all
     EwmaPolicy ewma
     OutlierPolicy outlier
+    Span hash_on                       # HashItem, see policy/hash_policy.pxd
+    Span affinity                      # HashItem of the cookie that names an endpoint, or none
+    RingPolicy ring
+    double bounded_load                # multiple of the mean; 0: no bound
+    SlowStartPolicy slow_start
 
 # -- the endpoints segment ------------------------------------------------------------------------------------------
 

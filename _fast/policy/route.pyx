@@ -10,12 +10,13 @@ Several header fields of one name count as one, their values joined by a comma i
 """
 from libc.string cimport memcmp
 
-from tulle._fast.base.ascii cimport ascii_equal_lower, ascii_hex, ascii_lower
-from tulle._fast.base.types cimport int32_t, prefetch, uint32_t, uint64_t, uint8_t
+from tulle._fast.base.ascii cimport ascii_equal_lower, ascii_lower
+from tulle._fast.base.types cimport prefetch, uint32_t, uint64_t, uint8_t
 from tulle._fast.base.hash cimport hash_bytes
 from tulle._fast.http.message cimport Field, Message
 from tulle._fast.policy.dfa cimport DFA_DEAD, DFA_START, dfa_accepts, dfa_run
 from tulle._fast.policy.image cimport *
+from tulle._fast.policy.query cimport query_byte, query_find
 from tulle._fast.policy.route_hash cimport hash_as_exact, hash_as_prefix, hash_of_host, segment_length
 
 
@@ -94,51 +95,20 @@ cdef bint header_matches(const Image *image, const PredicateEntry *predicate, co
     return present and compare_end(&comparison)
 
 
-cdef inline char decode_next(const char *query, uint32_t end, uint32_t *position) noexcept nogil:
-    """The next byte of a query component, decoded; a malformed escape stands for itself."""
-    cdef uint32_t at = position[0]
-    cdef int32_t high, low
-    position[0] = at + 1
-    if query[at] == c'+':
-        return c' '
-    if query[at] == c'%' and end - at > 2:
-        high = ascii_hex(query[at + 1])
-        low = ascii_hex(query[at + 2])
-        if high >= 0 and low >= 0:
-            position[0] = at + 3
-            return <char>(high << 4 | low)
-    return query[at]
-
-
 cdef bint query_matches(
     const Image *image, const PredicateEntry *predicate, const char *query, uint32_t length
 ) noexcept nogil:
     cdef Comparison comparison
-    cdef const char *name = image_text(image, predicate.name)
     cdef uint32_t position = 0
-    cdef uint32_t end
-    cdef uint32_t matched
+    cdef uint32_t end = 0
     cdef char byte
-    cdef bint same
-    while position < length:
-        matched = 0
-        same = True
-        while position < length and query[position] != c'&' and query[position] != c'=':
-            byte = decode_next(query, length, &position)
-            same = same and matched < predicate.name.length and byte == name[matched]
-            matched += 1
-        end = position
-        while end < length and query[end] != c'&':
-            end += 1
-        if same and matched == predicate.name.length:
-            compare_begin(&comparison, image, predicate)
-            position += position < end         # the equals sign
-            while position < end:
-                byte = decode_next(query, end, &position)
-                compare_feed(&comparison, &byte, 1)
-            return compare_end(&comparison)
-        position = end + 1
-    return False
+    if not query_find(query, length, image_text(image, predicate.name), predicate.name.length, &position, &end):
+        return False
+    compare_begin(&comparison, image, predicate)
+    while position < end:
+        byte = query_byte(query, end, &position)
+        compare_feed(&comparison, &byte, 1)
+    return compare_end(&comparison)
 
 
 cdef int verdict_of(const Search *search, const MatchEntry *match) noexcept nogil:

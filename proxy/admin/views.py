@@ -5,7 +5,7 @@ from typing import Any
 
 from tulle._fast.base import figures as shared_figures
 from tulle._fast.base.stats import Stats
-from tulle.controlplane.table import RoutingTable, readable
+from tulle.controlplane.table import ClusterRow, RoutingTable, readable
 from tulle.proxy.admin import figures
 from tulle.proxy.admin.figures import Requests
 from tulle.proxy.admin.groups import Groups
@@ -95,6 +95,7 @@ class Views:
         return {
             row.name: {
                 "load_balancer": row.balancer,
+                **_balancing(row),
                 "limits": {
                     "max_connections": row.max_connections,
                     "max_pending_requests": row.max_pending,
@@ -154,6 +155,20 @@ def summary(group: Iterable[Requests]) -> View:
         "bytes_received": received,
         "bytes_sent": sent,
     }
+
+
+def _balancing(row: ClusterRow) -> View:
+    """What the algorithm is told, as far as it is told anything. Durations are nanoseconds."""
+    told = {
+        "max_step_back": row.max_step_back,
+        "peak_ewma": readable(row.peak_ewma),
+        "hash_on": [item.name or item.kind for item in row.hash_on],
+        "ring_hash": readable(row.ring),
+        "bounded_load": row.bounded_load,
+        "session_affinity": row.affinity.name if row.affinity is not None else "",
+        "slow_start": readable(row.slow_start),
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _route(route: View, table: RoutingTable) -> View:

@@ -72,9 +72,7 @@ def test_connect_and_try_elsewhere(laboratory: Laboratory) -> None:
 
 
 @pytest.mark.parametrize("timeouts", [{}, {"per_try": "8s"}], ids=["none", "per try"])
-def test_the_wait_for_a_place_ends_with_the_wait(
-    laboratory: Laboratory, timeouts: dict[str, str]
-) -> None:
+def test_the_wait_for_a_place_ends_with_the_wait(laboratory: Laboratory, timeouts: dict[str, str]) -> None:
     """Its timeout does not run on while the connection is made, which takes more than a second here."""
     hole = Unconnectable(blackhole=True)
     lab = laboratory(

@@ -3,14 +3,20 @@ from libc.stdlib cimport calloc, free
 
 from tulle._fast.base.random cimport Random, random_next, random_scale, random_seed
 from tulle._fast.base.types cimport BUG_ON, int32_t, uint32_t, uint64_t
-from tulle._fast.policy.balancer cimport BalancerHost, BalancerState, HostLoad, balancer_reset
+from tulle._fast.policy.balancer cimport (
+    BalancerHost, BalancerState, HostLoad, balancer_free, balancer_reset, balancer_weigh,
+)
 from tulle._fast.policy.ewma cimport EwmaPolicy, EwmaSeed, ewma_at, ewma_observe, ewma_seed, ewma_take
 from tulle._fast.policy.lb_least_request cimport lb_least_request_pick
+from tulle._fast.policy.lb_maglev cimport lb_maglev_pick
 from tulle._fast.policy.lb_peak_ewma cimport lb_peak_ewma_pick
 from tulle._fast.policy.lb_random cimport lb_random_pick
+from tulle._fast.policy.lb_ring_hash cimport RingPolicy, lb_ring_hash_pick
 from tulle._fast.policy.lb_round_robin cimport lb_round_robin_pick
+from tulle._fast.policy.load_bound cimport LoadBound
+from tulle._fast.policy.slow_start cimport WARM, SlowStartPolicy, slow_start_share
 
-ROUND_ROBIN, LEAST_REQUEST, RANDOM, PEAK_EWMA = range(4)
+ROUND_ROBIN, LEAST_REQUEST, RANDOM, PEAK_EWMA, RING_HASH, MAGLEV = range(6)
 MILLISECOND = 1000000
 
 
@@ -23,6 +29,8 @@ cdef class Balancer:
     cdef uint32_t choices
     cdef EwmaPolicy ewma
     cdef uint64_t now
+    cdef RingPolicy ring
+    cdef LoadBound bound
 
     def __cinit__(self, int algorithm, list weights, uint64_t seed=1, uint32_t choices=2):
         cdef BalancerHost *hosts = <BalancerHost *>calloc(len(weights) + 1, sizeof(BalancerHost))
@@ -37,16 +45,17 @@ cdef class Balancer:
             hosts[index].weight = weights[index]
             hosts[index].usable = 1
             hosts[index].load = &self.loads[index]
+            self.loads[index].key = (index + 1) * <uint64_t>0x9E3779B97F4A7C15
         self.algorithm = algorithm
         self.choices = choices
         self.ewma = EwmaPolicy(30 * MILLISECOND, 10000 * MILLISECOND, 1000 * MILLISECOND)
         self.now = 1 << 50
+        self.ring = RingPolicy(1024, 1 << 23)
         random_seed(&self.random, seed)
         balancer_reset(&self.state, hosts, heap, <uint32_t>len(weights), seed)
 
     def __dealloc__(self):
-        free(self.state.hosts)
-        free(self.state.heap)
+        balancer_free(&self.state)
         free(self.loads)
 
     cdef int32_t next(self) noexcept nogil:
@@ -54,9 +63,46 @@ cdef class Balancer:
             return lb_round_robin_pick(&self.state)
         if self.algorithm == 1:
             return lb_least_request_pick(&self.state, &self.random, self.choices)
+        if self.algorithm >= 4:
+            return self.next_of(random_next(&self.random))
         if self.algorithm == 3:
             return lb_peak_ewma_pick(&self.state, &self.random, &self.ewma, self.now)
         return lb_random_pick(&self.state, &self.random)
+
+    cdef int32_t next_of(self, uint64_t hash) noexcept nogil:
+        if self.algorithm == 5:
+            return lb_maglev_pick(&self.state, hash, &self.bound)
+        return lb_ring_hash_pick(&self.state, hash, &self.ring, &self.bound)
+
+    def of(self, uint64_t hash) -> int:
+        """The host of a request with that hash, of 64 bits."""
+        return self.next_of(hash)
+
+    def keys(self, keys: list[int]) -> None:
+        """What the hosts' places are made of; tables are made anew."""
+        cdef uint32_t index
+        for index in range(self.state.count):
+            self.loads[index].key = keys[index]
+        self.state.table_kind = 0
+
+    def points(self, uint32_t smallest, uint32_t largest) -> None:
+        """How many the ring has."""
+        self.ring = RingPolicy(smallest, largest)
+
+    def bind(self, double factor) -> None:
+        """The bound of the load, as a multiple of the mean of what `load` told last; 0 for none."""
+        cdef uint32_t index
+        self.bound.factor = factor
+        self.bound.in_flight = 1
+        for index in range(self.state.count):
+            self.bound.in_flight += self.loads[index].active
+
+    def shares(self, shares: list[int]) -> None:
+        """The thousandths of its weight that each host has; none: all of it."""
+        cdef uint32_t index
+        for index in range(<uint32_t>len(shares)):
+            self.loads[index].share = shares[index]
+        balancer_weigh(&self.state, WARM if shares else 1)
 
     def pick(self) -> int:
         """The index of a host, -1 when none is usable."""
@@ -158,3 +204,9 @@ cdef class Balancer:
             for _time in range(times):
                 total += <uint64_t>self.next()
         return total
+
+
+def warmth(window: float, aggression: float, least: int, age: float) -> int:
+    """The thousandths of its weight that a host has so many seconds after it joined."""
+    cdef SlowStartPolicy policy = SlowStartPolicy(<uint64_t>(window * 1e9), 1 / <double>aggression, least)
+    return slow_start_share(&policy, 1 << 50, (1 << 50) + <uint64_t>(age * 1e9))

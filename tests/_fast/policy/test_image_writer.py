@@ -149,6 +149,9 @@ def test_clusters() -> None:
         "retry_budget": {"enabled": 1, "percent": 21, "least": 22, "reserved": 0},
         "max_step_back": 0,
         "ewma": {"default_rtt": 0, "decay": 0, "failure_penalty": 0},
+        "hash_on": {"offset": 0, "count": 0}, "affinity": {"offset": 0, "count": 0},
+        "ring": {"smallest": 0, "largest": 0}, "bounded_load": 0.0,
+        "slow_start": {"window": 0, "exponent": 0.0, "least": 0},
     }  # fmt: skip
     assert second["retry_budget"]["enabled"] == 0
     assert (second["slot"], second["generation"], second["balancer"]) == (7, 8, 2)
