@@ -67,6 +67,7 @@ class Settings(Struct, frozen=True):
     listeners: tuple[ListenerSettings, ...]
     endpoint_names: tuple[EndpointName, ...]
     zone: str = ""  # where the proxy is; empty: not known
+    health_checks: bool = False  # whether any cluster has them
 
 
 class CompileResult(Struct, frozen=True):
@@ -235,6 +236,7 @@ def _settings(config: Config, table: RoutingTable, listener_ids: Iterable[int]) 
             for identity, row in zip(listener_ids, table.listeners, strict=True)
         ),
         endpoint_names=tuple(EndpointName(*found) for found in names_to_resolve(table)),
+        health_checks=any(row.health_check is not None for row in table.clusters),
         zone=config.zone or "",
     )
 

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from tulle.controlplane.model_balancing import HashOn, PeakEwma, RingHash, SessionAffinity, SlowStart
 from tulle.controlplane.model_circuit_breaker import CircuitBreaker
-from tulle.controlplane.model_health import OutlierDetection
+from tulle.controlplane.model_health import HealthCheck, OutlierDetection
 from tulle.controlplane.model_values import (
     Address,
     Count,
@@ -67,3 +67,4 @@ class Cluster(Section, frozen=True):
     bounded_load: Annotated[float, Meta(ge=1.01, le=100)] | None = None
     session_affinity: SessionAffinity | None = None
     slow_start: SlowStart | None = None
+    health_checks: Annotated[list[HealthCheck], Meta(max_length=1)] = []

@@ -1,14 +1,32 @@
-"""The vocabulary of keeping bad endpoints away from requests: outlier detection.
+"""The vocabulary of keeping bad endpoints away from requests: outlier detection and active health checks.
 
 Names and defaults are Envoy's.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tulle.controlplane.model_values import Count, Duration, Section
+from tulle.controlplane.model_values import (
+    Count,
+    Duration,
+    FieldName,
+    FieldValue,
+    Hostname,
+    PathText,
+    Port,
+    Section,
+)
+from tulle.controlplane.units import END
 
+StatusRange = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?" + END,
+        description="A status, or the first and the last of several.",
+        examples=["200", "200-399"],
+    ),
+]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
 
@@ -36,3 +54,33 @@ class OutlierDetection(Section, frozen=True):
     enforcing_local_origin_success_rate: Percent = 100
     enforcing_failure_percentage: Percent = 0
     enforcing_failure_percentage_local_origin: Percent = 0
+
+
+class HttpCheck(Section, frozen=True):
+    """A request that has to be answered with one of these statuses."""
+
+    path: PathText = "/"
+    host: Hostname | None = None
+    method: Annotated[str, Meta(pattern=r"^[A-Z]{1,20}" + END)] = "GET"
+    headers: dict[FieldName, FieldValue] = {}
+    expected_statuses: Annotated[tuple[StatusRange, ...], Meta(min_length=1)] = ("200",)
+
+
+class TcpCheck(Section, frozen=True):
+    """A connection that has to be taken."""
+
+
+class HealthCheck(Section, frozen=True):
+    """Endpoints are asked, now and again, whether they are well."""
+
+    http: HttpCheck | None = None
+    tcp: TcpCheck | None = None
+    interval: Duration = "5s"
+    interval_jitter: Duration = "0s"
+    unhealthy_interval: Duration | None = None
+    timeout: Duration = "1s"
+    healthy_threshold: Count = 2
+    unhealthy_threshold: Count = 3
+    initial: Literal["healthy", "unhealthy"] = "healthy"
+    port: Port | None = None
+    reuse_connection: bool = True

@@ -196,6 +196,25 @@ class PeakEwmaRow(_Row, frozen=True):
     failure_penalty: int
 
 
+class HealthCheckRow(_Row, frozen=True):
+    """An HTTP check has a path, a TCP check has none."""
+
+    interval: int
+    jitter: int
+    unhealthy_interval: int
+    timeout: int
+    healthy_threshold: int
+    unhealthy_threshold: int
+    initially_unhealthy: bool
+    port: int  # 0: the endpoint's own
+    reuse_connection: bool
+    path: str = ""
+    host: str = ""  # "": the endpoint's address
+    method: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    statuses: tuple[tuple[int, int], ...] = ()  # first and last
+
+
 class OutlierRow(_Row, frozen=True):
     """What the fields mean is told in `model_health`."""
 
@@ -271,6 +290,7 @@ class ClusterRow(_Row, frozen=True):
     bounded_load: float = 0.0
     affinity: HashRow | None = None
     slow_start: SlowStartRow | None = None
+    health_check: HealthCheckRow | None = None
 
 
 class LogItemRow(_Row, frozen=True):

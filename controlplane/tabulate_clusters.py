@@ -13,7 +13,7 @@ from tulle.controlplane.tabulate_balancing import (
     slow_start_row,
 )
 from tulle.controlplane.tabulate_circuit_breaker import retry_budget_row
-from tulle.controlplane.tabulate_health import outlier_row
+from tulle.controlplane.tabulate_health import health_check_row, outlier_row
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 
 
@@ -59,4 +59,5 @@ def cluster_row(name: str, cluster: Cluster, subsets: tuple[Pairs, ...]) -> Clus
         bounded_load=cluster.bounded_load or 0.0,
         affinity=affinity_row(cluster),
         slow_start=slow_start_row(cluster),
+        health_check=health_check_row(cluster.health_checks),
     )

@@ -8,7 +8,7 @@ from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.problems import Path
 from tulle.controlplane.validate_balancing import check_balancing
 from tulle.controlplane.validate_circuit_breaker import check_circuit_breaker
-from tulle.controlplane.validate_health import check_outlier_detection
+from tulle.controlplane.validate_health import check_health_checks, check_outlier_detection
 from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
 
 
@@ -28,6 +28,7 @@ def check_clusters(clusters: Mapping[str, Cluster], report: Report) -> None:
         check_circuit_breaker(cluster.circuit_breaker, (*path, "circuit_breaker"), report)
         _check_endpoints(cluster, path, report)
         check_balancing(cluster, path, report)
+        check_health_checks(cluster.health_checks, cluster.endpoints, (*path, "health_checks"), report)
         if cluster.outlier_detection is not None:
             check_outlier_detection(
                 cluster.outlier_detection, cluster.endpoints, (*path, "outlier_detection"), report

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tulle.controlplane.address import is_name, parse_address
 from tulle.controlplane.findings import Report
 from tulle.controlplane.model_clusters import Endpoint
-from tulle.controlplane.model_health import OutlierDetection
+from tulle.controlplane.model_health import HealthCheck, OutlierDetection
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_values import check_durations
@@ -53,3 +53,25 @@ def _may_be_several(endpoint: Endpoint) -> bool:
         return is_name(parse_address(endpoint.address))
     except ValueError:
         return True
+
+
+def check_health_checks(
+    checks: Sequence[HealthCheck], endpoints: Sequence[Endpoint], path: Path, report: Report
+) -> None:
+    for index, check in enumerate(checks):
+        where = (*path, index)
+        positive = ("interval", "unhealthy_interval", "timeout")
+        durations = {name: getattr(check, name) for name in (*positive, "interval_jitter")}
+        check_durations(durations, where, positive, report)
+        if (check.http is None) == (check.tcp is None):
+            report.error(
+                "combination", where, "must have one of http and tcp", "Write `http: {path: /healthz}`."
+            )
+        for number, text in enumerate(check.http.expected_statuses if check.http else ()):
+            first, _, last = text.partition("-")
+            if last and last < first:
+                report.error(
+                    "order", (*where, "http", "expected_statuses", number), f"{text} ends before it begins"
+                )
+        if check.port is not None and any(endpoint.address.startswith("unix:") for endpoint in endpoints):
+            report.error("combination", (*where, "port"), "means nothing for an endpoint with a path")

@@ -56,6 +56,7 @@ class Settings(NamedTuple):
     listeners: tuple[ListenerSettings, ...]
     endpoint_names: tuple[EndpointName, ...]
     zone: str  # where the proxy is; empty: not known
+    health_checks: bool = False  # whether any cluster has them
 
     @classmethod
     def read(cls, found: dict[str, Any], workers: int | None = None) -> "Settings":
@@ -71,6 +72,7 @@ class Settings(NamedTuple):
             histogram_buckets=tuple(found["histogram_buckets"]),
             listeners=tuple(ListenerSettings(**listener) for listener in found["listeners"]),
             endpoint_names=tuple(EndpointName(**endpoint) for endpoint in found["endpoint_names"]),
+            health_checks=found.get("health_checks", False),
             zone=found.get("zone", ""),
         )
 

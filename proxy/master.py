@@ -16,6 +16,7 @@ from tulle.proxy.children import Children, answer
 from tulle.proxy.configuration import Configuration, Settings, read_result
 from tulle.proxy.control_socket import ControlSocket
 from tulle.proxy.failure import Failure
+from tulle.proxy.health.companion import HealthChecks
 from tulle.proxy.limits import raise_open_files
 from tulle.proxy.listeners import Listeners, admin_places
 from tulle.proxy.logger import Logger
@@ -84,6 +85,8 @@ class Master:
             self.children, self.workers, self.listeners, first, options.source, options.workers
         )
         self.reloader.on_taken = self._apply
+        self.health = HealthChecks(self.children, self.shared)
+        self.reloader.on_endpoints = self.health.follow
         self.logger = Logger(self.shared.stats, self.shared.log)
         self.administration = Administration(
             self.children, self.workers, self.reloader, self.drain_listeners, self.leave
@@ -119,6 +122,7 @@ class Master:
             self.pid_file.check()
         await self._use(settings)
         await self.reloader.resolve(first)
+        self.health.follow(first)
         self.workers.configuration = first
         self.workers.set_count(settings.workers, settings.drain_timeout)
         await self._first_workers()
@@ -136,6 +140,7 @@ class Master:
         self.workers.configuration = current
         raise_open_files(current.settings)
         await self._use(current.settings)
+        self.health.follow(current)
         self._open_control_socket(current.settings)
         outcome = await self.reloader.renew_workers(START_TIMEOUT)
         if not outcome.reasons:
@@ -195,6 +200,7 @@ class Master:
         """A reload has been taken by all workers."""
         self.workers.set_count(settings.workers, settings.drain_timeout)
         await self._use(settings)
+        self.health.follow(self.reloader.current)
 
     async def _tend(self) -> None:
         """Do what signals ask for, until all workers have left."""
@@ -318,6 +324,7 @@ class Master:
                 await leave
 
     def _end(self) -> None:
+        self.health.end()
         self.workers.kill()
         self.workers.keepers.close()
         self.administration.close()

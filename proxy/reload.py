@@ -55,6 +55,7 @@ class Reloader:
         self.turn = Turns()
         self.following: Task[Outcome] | None = None
         self.on_taken: Callable[[Settings], Awaitable[None]] = _nothing
+        self.on_endpoints: Callable[[Configuration], None] = lambda configuration: None
 
     async def reload(self) -> Outcome:
         """Compile and install what the source says now; when that is refused the old one goes on."""
@@ -164,6 +165,7 @@ class Reloader:
                     warn(f"endpoints keep their addresses: {failure}")
                 else:
                     self.workers.tell(message, [self.current.endpoints])
+                    self.on_endpoints(self.current)
 
     async def _renew_endpoints(self, configuration: Configuration) -> ControlMessage:
         resolved = dict(self.resolver.answers)

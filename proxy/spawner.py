@@ -9,7 +9,8 @@ end.
 
 A worker gets as descriptors: shared memory, its control socket, the logger's eventfd, one eventfd a lane. A
 task is a short-lived child, niced, that runs `tulle.proxy.tasks`; its descriptors: an answer socket, a memfd
-that says what to do, then what that needs. A keeper, see `keeper`, gets what a worker gets.
+that says what to do, then what that needs. A companion is a task that is not niced,
+and stays until its answer socket is closed. A keeper, see `keeper`, gets what a worker gets.
 """
 
 import array
@@ -28,7 +29,7 @@ from tulle.proxy.descriptors import memfd
 ORDER = struct.Struct("=IIi")
 REPORT = struct.Struct("=IIii")
 
-WORKER, TASK, KEEPER = 1, 2, 3
+WORKER, TASK, KEEPER, COMPANION = 1, 2, 3, 4
 BEGAN, ENDED, FAILED = 1, 2, 3
 
 LARGEST_MESSAGE = 8192  # has room for a path
@@ -140,7 +141,8 @@ class Spawner:
             else:
                 from tulle.proxy import tasks
 
-                os.nice(TASK_NICENESS)
+                if kind == TASK:
+                    os.nice(TASK_NICENESS)
                 gc.enable()
                 status = tasks.run(descriptors)
         except KeyboardInterrupt:
@@ -167,12 +169,12 @@ class Spawner:
             self.orders.send(REPORT.pack(kind, ticket, pid, status))
 
 
-def begin_task(orders: socket.socket, task: bytes, descriptors: list[int]) -> socket.socket:
+def begin_task(orders: socket.socket, task: bytes, descriptors: list[int], kind: int = TASK) -> socket.socket:
     """Order a task, see `tasks`; its answer will come over the socket. Its end shows there too: no ticket."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     text = memfd("tulle-task", task)
     with theirs:
-        send(orders, ORDER.pack(TASK, 0, -1), [theirs.fileno(), text, *descriptors])
+        send(orders, ORDER.pack(kind, 0, -1), [theirs.fileno(), text, *descriptors])
     os.close(text)
     return ours
 

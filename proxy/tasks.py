@@ -25,6 +25,10 @@ def run(descriptors: list[int]) -> int:
     process.die_with_parent(signal.SIGKILL)
     answer = socket.socket(fileno=descriptors[0])
     arguments = json.loads(content(descriptors[1]))
+    if arguments["task"] == "health":
+        from tulle.proxy.health import checker
+
+        return checker.run(answer, descriptors[2:])
     try:
         result, passed = TASKS[arguments.pop("task")](arguments, descriptors[2:])
     except Exception:

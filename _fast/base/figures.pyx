@@ -233,9 +233,10 @@ def limits(Stats stats) -> dict[int, list[int]]:
     return sums
 
 
-def health(Stats stats) -> dict[tuple[int, int], tuple[int, int, int]]:
-    """By (slot, generation), of endpoints that are or were not well: 1 if active health checks fail, until when outlier
-    detection has it out (monotonic ns, odd while it is probed, 0: it is in), and how often that was in a row."""
+def health(Stats stats) -> dict[tuple[int, int], tuple[int, int, int, int, int]]:
+    """By (slot, generation), of endpoints that are checked, or are or were not well: 1 if active health checks fail,
+    until when outlier detection has it out (monotonic ns, odd while it is probed, 0: it is in), how often that was in a
+    row; since when checks find it so (wall clock ns, 0: never checked), and their last failure."""
     cdef uint64_t slot, begin, end
     cdef EndpointHealth *health = <EndpointHealth *>(<char *>stats.shared + stats.shared.endpoint_health)
     cdef uint64_t size = stats.shared.endpoint_capacity * sizeof(EndpointHealth)
@@ -244,9 +245,10 @@ def health(Stats stats) -> dict[tuple[int, int], tuple[int, int, int]]:
         for slot in range(
             begin // sizeof(EndpointHealth), slot_after(end, sizeof(EndpointHealth), stats.shared.endpoint_capacity)
         ):
-            if health[slot].unhealthy or health[slot].ejected or health[slot].ejections:
+            if health[slot].unhealthy or health[slot].ejected or health[slot].ejections or health[slot].checked_since:
                 found[slot, health[slot].generation] = (
-                    health[slot].unhealthy, health[slot].ejected, health[slot].ejections
+                    health[slot].unhealthy, health[slot].ejected, health[slot].ejections,
+                    health[slot].checked_since, health[slot].check_failure,
                 )
     return found
 

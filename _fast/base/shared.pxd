@@ -93,7 +93,9 @@ cdef struct ClusterState:              # what all workers know together
     uint32_t epoch                     # rises when an endpoint's availability changes: workers look again
     uint64_t retry_bucket              # arrival time of the token bucket of the retries that are always allowed
     uint64_t interval_ends             # of outlier detection, monotonic ns; who moves it on judges what is over
-    uint64_t reserved[21]
+    uint64_t checks_passed             # active health checks; written by the checker
+    uint64_t checks_failed
+    uint64_t reserved[19]
 
 cdef struct EndpointHealth:            # two cache lines; what every outcome reads is in the first
     uint32_t generation                # of the endpoint that it is about
@@ -110,7 +112,10 @@ cdef struct EndpointHealth:            # two cache lines; what every outcome rea
     uint32_t reserved[3]
     uint64_t latency                   # an EwmaSeed; written by any worker
     uint64_t joined                    # monotonic ns since when it has had traffic (again); 0: since the beginning
-    uint32_t reserved_too[12]
+    uint64_t checked_since             # wall clock ns since when active checks find it as it is; 0: never checked
+    uint32_t check_run                 # of active checks in a row that found it otherwise
+    uint32_t check_failure             # of the last check that failed: see `base/health`
+    uint32_t reserved_too[8]
 
 cdef struct RateBucket:                # the two words change together, see `policy/rate_limit`
     uint64_t key                       # 0: free

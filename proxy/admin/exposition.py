@@ -13,7 +13,7 @@ from tulle._fast.base.stats import Stats
 from tulle.proxy.admin import figures, processes
 from tulle.proxy.admin.figures import SECOND, Distribution, Requests
 from tulle.proxy.admin.groups import Groups
-from tulle.proxy.admin.health import outlier_metrics
+from tulle.proxy.admin.health import check_metrics, outlier_metrics
 from tulle.proxy.admin.names import Labels, Names
 
 SERIES = ("listener", "route", "cluster")
@@ -69,6 +69,7 @@ class Figures(Collector):
         yield from _groups(clusters, Groups(self.segment, self.names, figures.healthy(endpoints)).panics())
         yield from _endpoints(endpoints)
         yield from outlier_metrics(clusters, endpoints)
+        yield from check_metrics(clusters)
         yield from _proxy(self.context)
         yield from _processes(self.context)
 

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from tulle._fast.base import figures
+from tulle._fast.base import health as checks
 from tulle._fast.base.stats import Stats
 from tulle.proxy.admin.names import Key, Labels, Names
 
@@ -56,6 +57,8 @@ def clusters(stats: Stats, names: Names) -> dict[str, dict[str, int]]:
     for slot, name in names.clusters.items():
         words = counted.get((slot.slot, slot.generation)) or [0] * len(figures.CLUSTER_FIELDS)
         found[name] = dict(zip(figures.CLUSTER_FIELDS, words, strict=True))
+        passed, failed = checks.counts(stats, slot.slot, slot.generation)
+        found[name] |= {"checks_passed": passed, "checks_failed": failed}
         limits = held.get(slot.slot) or [0] * len(figures.LIMITS)
         found[name] |= {f"held_{limit}": count for limit, count in zip(figures.LIMITS, limits, strict=True)}
     return found
@@ -66,6 +69,7 @@ def endpoints(stats: Stats, names: Names) -> dict[tuple[str, str], dict[str, int
 
     `healthy`: 1 if it may be chosen; `unhealthy`: 1 if active health checks fail; `ejected_until`: monotonic
     ns until which outlier detection has it out, 0 if it has not; `ejections`: how often in a row;
+    `checked_since`: wall clock ns since when checks find it so, `check_failure`: see `health.failures`;
     `stepped_back_until`: the monotonic ns until which it is left alone; `latency_us`: what peak EWMA takes
     for its latency, 0 when that is not known.
     """
@@ -77,13 +81,15 @@ def endpoints(stats: Stats, names: Names) -> dict[tuple[str, str], dict[str, int
         key = (slot.slot, slot.generation)
         words = counted.get(key) or [0] * len(figures.ENDPOINT_FIELDS)
         found[name] = dict(zip(figures.ENDPOINT_FIELDS, words, strict=True))
-        unhealthy, ejected_until, ejections = health.get(key, (0, 0, 0))
+        unhealthy, ejected_until, ejections, since, failure = health.get(key, (0, 0, 0, 0, 0))
         stepped_back_until, latency = learnt.get(key, (0, 0))
         found[name] |= {
             "healthy": int(not unhealthy and not ejected_until),
             "unhealthy": unhealthy,
             "ejected_until": ejected_until,
             "ejections": ejections,
+            "checked_since": since,
+            "check_failure": failure,
             "stepped_back_until": stepped_back_until,
             "latency_us": latency,
         }

@@ -68,4 +68,3 @@ class Groups:
         number = self.clusters[cluster]
         available = [(cluster, endpoint.address) in self.healthy for endpoint in self.view.endpoints(number)]
         return self.view.sets(number, available)
-

@@ -6,6 +6,8 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from tulle.proxy.health.failures import in_words
+
 REASONS = (
     "consecutive_5xx",
     "consecutive_gateway_failure",
@@ -16,7 +18,7 @@ REASONS = (
     "failure_percentage_local_origin",
     "probe",
 )  # of ejections, as CLUSTER_FIELDS names them
-_FIELDS = ("healthy", "unhealthy", "ejected_until", "ejections")
+_FIELDS = ("healthy", "unhealthy", "ejected_until", "ejections", "checked_since", "check_failure")
 SECOND = 1_000_000_000
 
 
@@ -36,8 +38,31 @@ def health_view(values: Mapping[str, int]) -> dict[str, Any]:
         "health": state,
         "ejected_for_seconds": left if until else 0,
         "ejections": values["ejections"],
+        **_checked(values),
         **shown,
     }
+
+
+def _checked(values: Mapping[str, int]) -> dict[str, Any]:
+    """What active checks have found, of an endpoint that has them."""
+    if not values["checked_since"]:
+        return {}
+    return {
+        "health_since": round(values["checked_since"] / SECOND, 3),
+        "last_check_failure": in_words(values["check_failure"]) or None,
+    }
+
+
+def check_metrics(clusters: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
+    """Active health checks by what they found."""
+    checks = CounterMetricFamily(
+        "tulle_health_checks", "Active health checks.", labels=("cluster", "outcome")
+    )
+    for cluster, counted in clusters.items():
+        if counted["checks_passed"] or counted["checks_failed"]:
+            checks.add_metric([cluster, "success"], counted["checks_passed"])
+            checks.add_metric([cluster, "failure"], counted["checks_failed"])
+    yield checks
 
 
 def outlier_metrics(
