@@ -1,10 +1,10 @@
 """The vocabulary of what keeps a cluster from being asked for more than it can give."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tulle.controlplane.model_values import Count, Section
+from tulle.controlplane.model_values import Count, Duration, Section
 
 
 class RetryBudget(Section, frozen=True):
@@ -12,6 +12,18 @@ class RetryBudget(Section, frozen=True):
 
     percent: Annotated[int, Meta(ge=0, le=100)] = 20
     min_per_second: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
+
+
+class FailureRate(Section, frozen=True):
+    """Endpoints, and the cluster as a whole, are not asked for a while after too many requests failed."""
+
+    threshold: Annotated[int, Meta(ge=1, le=100)] = 50
+    window: Duration = "10s"
+    minimum_requests: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    open: Duration = "5s"
+    max_open: Duration = "60s"
+    half_open_requests: Annotated[int, Meta(ge=1, le=255)] = 1
+    scope: tuple[Literal["endpoint", "cluster"], ...] = ("endpoint", "cluster")
 
 
 class CircuitBreaker(Section, frozen=True):
@@ -22,3 +34,4 @@ class CircuitBreaker(Section, frozen=True):
     max_requests: Count | None = 1024
     max_retries: Count | None = 3
     retry_budget: RetryBudget | None = None
+    failure_rate: FailureRate | None = None

@@ -262,6 +262,16 @@ class SlowStartRow(_Row, frozen=True):
     least: int  # thousandths of the weight
 
 
+class FailureRateRow(_Row, frozen=True):
+    threshold: int  # per cent
+    window: int
+    minimum_requests: int
+    open: int
+    max_open: int
+    half_open_requests: int
+    scope: tuple[Literal["endpoint", "cluster"], ...]
+
+
 class ClusterRow(_Row, frozen=True):
     name: str
     endpoints: tuple[EndpointRow, ...]
@@ -291,6 +301,7 @@ class ClusterRow(_Row, frozen=True):
     affinity: HashRow | None = None
     slow_start: SlowStartRow | None = None
     health_check: HealthCheckRow | None = None
+    failure_rate: FailureRateRow | None = None
 
 
 class LogItemRow(_Row, frozen=True):

@@ -12,7 +12,7 @@ from tulle.controlplane.tabulate_balancing import (
     ring_row,
     slow_start_row,
 )
-from tulle.controlplane.tabulate_circuit_breaker import retry_budget_row
+from tulle.controlplane.tabulate_circuit_breaker import failure_rate_row, retry_budget_row
 from tulle.controlplane.tabulate_health import health_check_row, outlier_row
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 
@@ -47,6 +47,7 @@ def cluster_row(name: str, cluster: Cluster, subsets: tuple[Pairs, ...]) -> Clus
         pool_max_age=nanoseconds(pool.max_connection_age or "0s"),
         max_response_head=size_in_bytes(cluster.max_response_head),
         retry_budget=retry_budget_row(breaker.retry_budget),
+        failure_rate=failure_rate_row(breaker.failure_rate),
         max_step_back=max_step_back(cluster),
         peak_ewma=peak_ewma_row(cluster),
         panic_threshold=cluster.panic_threshold,

@@ -1,10 +1,15 @@
 """The checks of circuit breakers."""
 
 from tulle.controlplane.findings import Report
-from tulle.controlplane.model_circuit_breaker import CircuitBreaker
+from tulle.controlplane.model_circuit_breaker import CircuitBreaker, FailureRate
 from tulle.controlplane.problems import Path
+from tulle.controlplane.units import nanoseconds
+from tulle.controlplane.validate_values import check_durations
 
 _DEFAULTS = CircuitBreaker()
+LEAST_WINDOW = 100_000_000  # of which an eighth is the finest step
+LEAST_OPEN = 10_000_000
+MOST = 3600_000_000_000
 
 
 def check_circuit_breaker(breaker: CircuitBreaker, path: Path, report: Report) -> None:
@@ -19,3 +24,22 @@ def check_circuit_breaker(breaker: CircuitBreaker, path: Path, report: Report) -
             report.warning(
                 "limit-unused", (*path, "max_retries"), "means nothing beside retry_budget, which replaces it"
             )
+    if breaker.failure_rate is not None:
+        _check_failure_rate(breaker.failure_rate, (*path, "failure_rate"), report)
+
+
+def _check_failure_rate(rate: FailureRate, path: Path, report: Report) -> None:
+    if not rate.scope:
+        report.error("impossible", (*path, "scope"), "is empty", "Name endpoint, cluster or both.")
+    elif len(set(rate.scope)) != len(rate.scope):
+        report.error("duplicate", (*path, "scope"), f"{rate.scope[0]} is named twice")
+    texts = {"window": rate.window, "open": rate.open, "max_open": rate.max_open}
+    known = len(report.findings)
+    check_durations(texts, path, tuple(texts), report)
+    if len(report.findings) > known:
+        return
+    for key, least in (("window", LEAST_WINDOW), ("open", LEAST_OPEN), ("max_open", LEAST_OPEN)):
+        if not least <= nanoseconds(texts[key]) <= MOST:
+            report.error("duration", (*path, key), f"{texts[key]} must be from {least // 1_000_000}ms to 1h")
+    if nanoseconds(rate.open) > nanoseconds(rate.max_open):
+        report.error("order", (*path, "open"), f"{rate.open} is longer than max_open {rate.max_open}")

@@ -24,6 +24,7 @@ CLUSTER_FIELDS = (
     "ejections_consecutive_gateway_failure", "ejections_consecutive_local_origin_failure", "ejections_success_rate",
     "ejections_local_origin_success_rate", "ejections_failure_percentage", "ejections_failure_percentage_local_origin",
     "ejections_probe", "ejections_prevented", "mirrored_answered", "mirrored_failed", "mirrored_abandoned",
+    "breaker_refused",
 )
 ENDPOINT_FIELDS = (
     "requests_active", "connections_active", "connections_idle", "requests_total", "responses_none", "responses_1xx",
@@ -34,7 +35,7 @@ FINE = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS      # buckets of a histogram as it i
 SERIES_HEAD = RESPONSE_CLASSES + FLAG_COUNT + 2     # words before the histograms: classes, flags, received, sent
 
 cdef enum:
-    CLUSTER_WORDS = 30
+    CLUSTER_WORDS = 31
     ENDPOINT_WORDS = 16
     FINE_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS
 
@@ -304,6 +305,7 @@ cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil
     total[26] += added.ejections_prevented
     for outcome in range(3):
         total[27 + outcome] += added.mirrored[outcome]
+    total[30] += added.breaker_refused
 
 
 cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nogil:

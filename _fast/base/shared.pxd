@@ -88,6 +88,17 @@ cdef struct ClusterLine:               # one cache line per cluster and lane
     uint32_t generation                # of the cluster that the line counts for
     uint32_t reserved[9]
 
+cdef enum:
+    BREAKER_BUCKETS = 8
+
+cdef struct BreakerState:              # of a circuit breaker, see policy/breaker; two cache lines
+    uint64_t word
+    uint32_t opened                    # how often
+    uint32_t half_opened
+    uint32_t closed
+    uint32_t reserved[11]
+    uint64_t window[8]                 # BREAKER_BUCKETS
+
 cdef struct ClusterState:              # what all workers know together
     uint32_t generation                # of the cluster that it is about
     uint32_t epoch                     # rises when an endpoint's availability changes: workers look again
@@ -96,8 +107,9 @@ cdef struct ClusterState:              # what all workers know together
     uint64_t checks_passed             # active health checks; written by the checker
     uint64_t checks_failed
     uint64_t reserved[19]
+    BreakerState breaker
 
-cdef struct EndpointHealth:            # two cache lines; what every outcome reads is in the first
+cdef struct EndpointHealth:            # what every outcome reads is in the first cache line
     uint32_t generation                # of the endpoint that it is about
     uint32_t unhealthy                 # 1: active health checks failed; written by the master
     uint64_t stepped_back              # monotonic ns until which it asked to be left alone; 0: it did not
@@ -116,6 +128,7 @@ cdef struct EndpointHealth:            # two cache lines; what every outcome rea
     uint32_t check_run                 # of active checks in a row that found it otherwise
     uint32_t check_failure             # of the last check that failed: see `base/health`
     uint32_t reserved_too[8]
+    BreakerState breaker
 
 cdef struct RateBucket:                # the two words change together, see `policy/rate_limit`
     uint64_t key                       # 0: free
@@ -194,6 +207,7 @@ cdef struct ClusterStats:              # per cluster slot, in every lane
     uint64_t ejections[8]              # OutlierReason
     uint64_t ejections_prevented       # one too many hosts would have been out
     uint64_t mirrored[3]               # MirrorOutcome
+    uint64_t breaker_refused           # the circuit breaker was open
 
 cdef struct EndpointStats:             # per endpoint slot, in every lane
     uint32_t generation
@@ -266,6 +280,14 @@ cdef inline EndpointHealth *shared_endpoint_health(SharedHeader *shared, uint32_
 # Those of a slot, cleared when they are about a former owner. Any worker may be the first that uses a new owner
 cdef ClusterState *cluster_state_take(SharedHeader *shared, uint32_t slot, uint32_t generation) noexcept nogil
 cdef EndpointHealth *endpoint_health_take(SharedHeader *shared, uint32_t slot, uint32_t generation) noexcept nogil
+
+cdef inline bint breaker_used(const BreakerState *state) noexcept nogil:
+    """Whether it has seen a request."""
+    cdef uint64_t seen = state.word
+    cdef int bucket
+    for bucket in range(BREAKER_BUCKETS):
+        seen |= state.window[bucket]
+    return seen != 0
 
 cdef inline ClusterStats *lane_cluster(Lane *lane, uint32_t slot) noexcept nogil:
     return <ClusterStats *>(<char *>lane + lane.cluster_stats) + slot

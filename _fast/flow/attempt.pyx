@@ -10,6 +10,9 @@ from tulle._fast.base.shared cimport (
 )
 from tulle._fast.base.timer cimport timer_set
 from tulle._fast.base.types cimport int64_t, likely, uint16_t, unlikely
+from tulle._fast.flow.breaking cimport (
+    Passage, breaking_cluster_is_shut, breaking_pick, breaking_seconds_left,
+)
 from tulle._fast.flow.finish cimport attempt_end, exchange_detach, exchange_finish, exchange_series
 from tulle._fast.flow.outcome cimport outcome_failure, outcome_head
 from tulle._fast.flow.pick cimport cluster_pick
@@ -136,15 +139,34 @@ cdef void attempt_begin(Exchange *x, Host *host) noexcept nogil:
         x.tried_count += 1
 
 
+cdef void reply_shut(Exchange *x) noexcept nogil:
+    """The cluster's circuit breaker is open: say when to come again."""
+    x.cluster.stats.breaker_refused += 1
+    x.retry_after = <uint32_t>breaking_seconds_left(x.cluster)
+    reply_error(x, 503, FLAG_UO, b"upstream overflow: the circuit breaker is open")
+
+
 cdef void attempt_start(Exchange *x) noexcept nogil:
     cdef Attempt *attempt = &x.attempt
-    cdef Host *host = cluster_pick(x.cluster, x)
     cdef bint fresh = x.flags & X_FRESH != 0
+    cdef bint shut = False
+    cdef Passage passage
+    cdef Host *host
     cdef int result
+    if likely(x.cluster.config.breaker.scope == 0):
+        host = cluster_pick(x.cluster, x)
+    else:
+        host = breaking_pick(x.cluster, x, &passage, &shut)
     if unlikely(host == NULL):
-        reply_error(x, 503, FLAG_UH, NULL)
+        if shut:
+            reply_shut(x)
+        else:
+            reply_error(x, 503, FLAG_UH, NULL)
         return
     attempt_begin(x, host)
+    if unlikely(x.cluster.config.breaker.scope != 0):
+        attempt.cluster_token = passage.cluster_token
+        attempt.host_token = passage.host_token
     attempt.state = ATTEMPT_CONNECTING
     x.try_deadline = attempt.started + x.route.try_timeout if x.route.try_timeout != 0 else 0
     x.flags &= ~<uint32_t>X_FRESH
@@ -379,6 +401,10 @@ cdef bint retry_allowed(Exchange *x, const Message *answer) noexcept nogil:
         if route.retry_attempts > 0:
             x.response_flags |= <uint32_t>1 << FLAG_URX
             x.cluster.stats.retries_limited += 1
+        return False
+    if unlikely(x.cluster.config.breaker.scope != 0) and breaking_cluster_is_shut(x.cluster):
+        x.response_flags |= <uint32_t>1 << FLAG_UO
+        x.cluster.stats.retries_limited += 1
         return False
     if not retry_in_time(x, answer):
         x.cluster.stats.retries_limited += 1

@@ -7,6 +7,7 @@ from tulle._fast.base.types cimport likely, uint32_t, unlikely
 from tulle._fast.flow.access_log cimport access_log_copy, access_log_write
 from tulle._fast.flow.ejection cimport ejection_probe_dropped
 from tulle._fast.flow.latency cimport latency_given_up
+from tulle._fast.flow.breaking cimport breaking_drop
 from tulle._fast.flow.pool cimport pool_leave_queue
 from tulle._fast.flow.replay cimport replay_drop
 from tulle._fast.flow.table cimport table_unref
@@ -32,6 +33,8 @@ cdef void attempt_end(Attempt *attempt) noexcept nogil:
     if attempt.upstream != NULL:
         attempt.ops.cancel(attempt)
         attempt.upstream = NULL
+    if unlikely(attempt.cluster_token | attempt.host_token):
+        breaking_drop(attempt)
     attempt.host = NULL
     if unlikely(host.probe == attempt):
         ejection_probe_dropped(host)

@@ -3,13 +3,14 @@ from tulle._fast.base.atomic cimport atomic_load_acquire_u32
 from tulle._fast.base.random cimport random_next, random_split
 from tulle._fast.base.types cimport int32_t, likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.affinity cimport affinity_host
+from tulle._fast.flow.breaking cimport breaking_host_is_out
 from tulle._fast.flow.ejection cimport ejection_is_out, ejection_probe
 from tulle._fast.flow.hash_on cimport exchange_hash
 from tulle._fast.flow.latency cimport latency_take
 from tulle._fast.flow.step_back cimport step_back_until
 from tulle._fast.flow.types cimport Worker, host_of_load
 from tulle._fast.flow.warm_up cimport warm_up_look, warm_up_returned
-from tulle._fast.policy.balancer cimport HOST_DOWN, HOST_RESTING, HOST_UP, BalancerState
+from tulle._fast.policy.balancer cimport HOST_BARRED, HOST_DOWN, HOST_RESTING, HOST_UP, BalancerState
 from tulle._fast.policy.host_groups cimport (
     HostGroup, HostGroups, HostSet, host_groups_find, host_groups_look, host_set_draw,
 )
@@ -41,6 +42,8 @@ cdef inline bint host_rests(Cluster *cluster, Host *host) noexcept nogil:
 
 
 cdef uint32_t host_availability(Cluster *cluster, Host *host) noexcept nogil:
+    if unlikely(breaking_host_is_out(host, cluster.worker.loop.now, &cluster.look_at)):
+        return HOST_BARRED
     if not host.well:
         return HOST_DOWN
     return HOST_RESTING if cluster.config.max_step_back != 0 and host_rests(cluster, host) else HOST_UP

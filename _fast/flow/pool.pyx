@@ -4,6 +4,7 @@ from tulle._fast.base.list cimport Node, list_append, list_empty, list_prepend, 
 from tulle._fast.base.shared cimport LIMIT_CONNECTIONS, LIMIT_PENDING
 from tulle._fast.base.timer cimport timer_set
 from tulle._fast.base.types cimport int64_t, likely, uint32_t, uint64_t, unlikely
+from tulle._fast.flow.breaking cimport breaking_host_is_closed, breaking_leave_host
 from tulle._fast.flow.ejection cimport ejection_probe_dropped
 from tulle._fast.flow.types cimport (
     ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_WAITING, UPSTREAM_BUSY, UPSTREAM_IDLE, Cluster, Exchange,
@@ -211,6 +212,8 @@ cdef void hand_over(Upstream *upstream, Attempt *attempt) noexcept nogil:
     if meant != host:
         if unlikely(meant.probe == attempt):
             ejection_probe_dropped(meant)
+        if unlikely(attempt.host_token != 0):
+            breaking_leave_host(attempt)
         host_begin(host)
         host_end(meant)
         attempt.host = host
@@ -246,6 +249,10 @@ cdef void pool_put(Upstream *upstream) noexcept nogil:
             worker.hooks.close_idle(upstream)
             return
         if not list_empty(&cluster.waiters):
+            if unlikely(not breaking_host_is_closed(host)):
+                # The waiter has not passed its breaker: let it have the place, not the connection
+                worker.hooks.close_idle(upstream)
+                return
             idle_remove(upstream)
             hand_over(upstream, attempt_of(cluster.waiters.next))
             return

@@ -82,7 +82,8 @@ cdef void reply_error_with(
 ) noexcept nogil:
     cdef char line[LINE_SIZE]
     cdef char proxy_status[LINE_SIZE]
-    cdef int length, status_length
+    cdef int length, status_length, length_after
+    cdef char after[16]
     if flag >= 0:
         x.response_flags |= <uint32_t>1 << flag
     if detail == NULL:
@@ -94,7 +95,10 @@ cdef void reply_error_with(
     extra_add(x.worker, &count, b"content-type", 12, b"text/plain; charset=utf-8", 25)
     extra_add(x.worker, &count, b"proxy-status", 12, proxy_status, <uint32_t>status_length)
     if status == 503 and flag == FLAG_OM:
-        extra_add(x.worker, &count, b"retry-after", 11, b"1", 1)
+        x.retry_after = 1
+    if unlikely(x.retry_after != 0):
+        length_after = snprintf(after, sizeof(after), b"%u", <unsigned int>x.retry_after)
+        extra_add(x.worker, &count, b"retry-after", 11, after, <uint32_t>length_after)
     if unlikely(x.flags & X_ANSWER_FIELDS):
         answer_fields(x, &count)
     x.flags |= X_LOCAL_REPLY

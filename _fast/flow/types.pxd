@@ -197,6 +197,8 @@ cdef struct Attempt:
     uint64_t connected
     uint64_t sent                      # request head written
     uint64_t first_byte                # response head complete
+    uint64_t cluster_token             # places in half-open rounds of circuit breakers, 0: none; see breaking
+    uint64_t host_token
     uint8_t state                      # AttemptState
     uint8_t reused                     # on a connection that had carried a request before
     uint8_t delivered                  # some of the request is with the kernel: the application may have seen it
@@ -302,6 +304,7 @@ cdef struct Exchange:
     uint16_t peer_port
     uint8_t log_json                   # the copy is of a JSON line
     uint8_t hashed
+    uint32_t retry_after               # seconds, to be said with an answer of our own; 0: nothing
 
 cdef struct Mirror:
     Exchange *exchange

@@ -3,9 +3,11 @@ from libc.string cimport memset
 
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.policy.balancing_writer cimport write_balancing
+from tulle._fast.policy.breaker cimport BREAKER_OF_CLUSTER, BREAKER_OF_ENDPOINT, BreakerPolicy
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.outlier_writer cimport outlier_policy
 from tulle._fast.policy.retry_budget cimport RetryBudget
+_SCOPES = {"endpoint": BREAKER_OF_ENDPOINT, "cluster": BREAKER_OF_CLUSTER}
 
 
 cdef int fill_retry_budget(RetryBudget *budget, row) except -1:
@@ -14,6 +16,20 @@ cdef int fill_retry_budget(RetryBudget *budget, row) except -1:
         budget.enabled = 1
         budget.percent = row.percent
         budget.least = row.least
+    return 0
+
+
+cdef int fill_breaker(BreakerPolicy *policy, row) except -1:
+    memset(policy, 0, sizeof(BreakerPolicy))
+    if row is not None:
+        for name in row.scope:
+            policy.scope |= <uint32_t>_SCOPES[name]
+        policy.threshold = row.threshold
+        policy.minimum = row.minimum_requests
+        policy.probes = row.half_open_requests
+        policy.window = row.window
+        policy.open = row.open
+        policy.open_max = row.max_open
     return 0
 
 
@@ -38,6 +54,7 @@ cdef Span write_clusters(ImageBuffer out, rows, list slots) except *:
         entry.pool_max_age = cluster.pool_max_age
         entry.pool_max_requests = cluster.pool_max_requests
         entry.max_response_head = cluster.max_response_head
+        fill_breaker(&entry.breaker, cluster.failure_rate)
         fill_retry_budget(&entry.retry_budget, cluster.retry_budget)
         entry.outlier = outlier_policy(cluster.outlier)
         (<ClusterEntry *>(out.data + span.offset))[index] = entry

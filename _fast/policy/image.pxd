@@ -10,6 +10,7 @@ Written by `image_writer`, checked once by `image_open`, then trusted: readers d
 once every worker has let go) and a `generation` that tells two owners of a slot apart.
 """
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from tulle._fast.policy.breaker cimport BreakerPolicy
 from tulle._fast.policy.ewma cimport EwmaPolicy
 from tulle._fast.policy.lb_ring_hash cimport RingPolicy
 from tulle._fast.policy.outlier cimport OutlierPolicy
@@ -273,6 +274,7 @@ cdef struct ClusterEntry:
     RingPolicy ring
     double bounded_load                # multiple of the mean; 0: no bound
     SlowStartPolicy slow_start
+    BreakerPolicy breaker
 
 # -- the endpoints segment ------------------------------------------------------------------------------------------
 

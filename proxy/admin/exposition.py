@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from tulle._fast.base import figures as shared_figures
 from tulle._fast.base.stats import Stats
 from tulle.proxy.admin import figures, processes
+from tulle.proxy.admin.breakers import breaker_metrics, breakers
 from tulle.proxy.admin.figures import SECOND, Distribution, Requests
 from tulle.proxy.admin.groups import Groups
 from tulle.proxy.admin.health import check_metrics, outlier_metrics
@@ -70,6 +71,7 @@ class Figures(Collector):
         yield from _endpoints(endpoints)
         yield from outlier_metrics(clusters, endpoints)
         yield from check_metrics(clusters)
+        yield from breaker_metrics(breakers(self.stats, self.names))
         yield from _proxy(self.context)
         yield from _processes(self.context)
 
@@ -222,12 +224,18 @@ def _clusters(clusters: dict[str, dict[str, int]]) -> Iterator[Metric]:
         "tulle_retries", "Further tries: those that helped, those that did not, those not made.",
         labels=("cluster", "outcome"),
     )  # fmt: skip
+    refused = CounterMetricFamily(
+        "tulle_circuit_breaker_refused",
+        "Requests refused because the cluster's circuit breaker was open.",
+        labels=("cluster",),
+    )
     for cluster, values in clusters.items():
         active.add_metric([cluster], values["requests_active"])
         pending.add_metric([cluster], values["held_pending"])
         retries.add_metric([cluster, "success"], values["retries_succeeded"])
         retries.add_metric([cluster, "failure"], max(0, values["retries"] - values["retries_succeeded"]))
         retries.add_metric([cluster, "limited"], values["retries_limited"])
+        refused.add_metric([cluster], values["breaker_refused"])
     yield by_cluster(
         CounterMetricFamily,
         "tulle_mirrored",
@@ -238,6 +246,7 @@ def _clusters(clusters: dict[str, dict[str, int]]) -> Iterator[Metric]:
     yield active
     yield pending
     yield retries
+    yield refused
     yield by_cluster(
         CounterMetricFamily,
         "tulle_circuit_breaker_overflow",

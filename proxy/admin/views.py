@@ -7,6 +7,7 @@ from tulle._fast.base import figures as shared_figures
 from tulle._fast.base.stats import Stats
 from tulle.controlplane.table import ClusterRow, RoutingTable, readable
 from tulle.proxy.admin import figures
+from tulle.proxy.admin.breakers import breaker_view, breakers
 from tulle.proxy.admin.figures import Requests
 from tulle.proxy.admin.groups import Groups
 from tulle.proxy.admin.health import health_view
@@ -89,9 +90,12 @@ class Views:
         counted = figures.clusters(self.stats, self.names)
         counted_endpoints = figures.endpoints(self.stats, self.names)
         groups = Groups(self.segment, self.names, figures.healthy(counted_endpoints))
+        known = breakers(self.stats, self.names)
         endpoints: dict[str, View] = {}
         for (cluster, address), values in counted_endpoints.items():
             endpoints.setdefault(cluster, {})[address] = health_view(values)
+            if (cluster, address) in known:
+                endpoints[cluster][address]["breaker"] = known[cluster, address].state
         return {
             row.name: {
                 "load_balancer": row.balancer,
@@ -103,6 +107,7 @@ class Views:
                     "max_retries": row.max_retries,
                     "retry_budget": readable(row.retry_budget),
                 },
+                "breaker": breaker_view(row, known.get((row.name, ""))),
                 **counted.get(row.name, {}),
                 "groups": groups.groups(row),
                 "endpoints": {

@@ -33,6 +33,8 @@ CLUSTER = ("clusters", "v1")
 DELETE = object()
 OUTLIER = "clusters.v1.outlier_detection"
 MANY_EDITS = {"add": {f"x-{number}": "" for number in range(257)}}
+RATE = (*CLUSTER, "circuit_breaker", "failure_rate")
+RATE_PATH = "clusters.v1.circuit_breaker.failure_rate"
 NO_BUDGET = {"retry_budget": {"percent": 0, "min_per_second": 0}}
 BOTH_LIMITS = {"retry_budget": {}, "max_retries": 5}
 LONG_EDITS = {"set": {f"x-{number}": "v" * 8000 for number in range(9)}}
@@ -151,6 +153,13 @@ ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     ((*LISTENER, "address"), "127.0.0.1:99999", "listeners[0].address", "65535"),
     ((*LISTENER, "address"), "127.0.0.300:80", "listeners[0].address", "IPv4"),
     (("listeners", 1), BASE["listeners"][0] | {"address": "[::1]:1"}, "listeners[1].name", "is called"),
+    (RATE, {"threshold": 0}, f"{RATE_PATH}.threshold", "out of range"),
+    (RATE, {"window": "1ms"}, f"{RATE_PATH}.window", "from 100ms"),
+    (RATE, {"open": "0s"}, f"{RATE_PATH}.open", "longer than 0s"),
+    (RATE, {"open": "2m"}, f"{RATE_PATH}.open", "max_open 60s"),
+    (RATE, {"scope": []}, f"{RATE_PATH}.scope", "cluster or both"),
+    (RATE, {"scope": ["host"]}, f"{RATE_PATH}.scope[0]", "endpoint"),
+    (RATE, {"scope": ["cluster", "cluster"]}, f"{RATE_PATH}.scope", "twice"),
     ((*CLUSTER, "circuit_breaker"), NO_BUDGET, "clusters.v1.circuit_breaker.retry_budget", "no retry at all"),
     (("listeners", 1), BASE["listeners"][0] | {"name": "x"}, "listeners[1].address", "listens on"),
     ((*LISTENER, "max_request_head"), "100B", "listeners[0].max_request_head", "out of range"),

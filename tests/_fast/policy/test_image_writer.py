@@ -17,6 +17,7 @@ from tulle.controlplane.table import (
     BackendRow,
     ClusterRow,
     EditRow,
+    FailureRateRow,
     ListenerRow,
     LogItemRow,
     MatchRow,
@@ -68,6 +69,7 @@ A_FLAGS: Any = ("merge", "refuse", True, True, "me", True)
 B_FLAGS: Any = ("refuse", "decode", False, False, "", False)
 C_FLAGS: Any = ("keep", "keep", True, False, "", False)
 BUDGET = RetryBudgetRow(21, 22)
+RATE = FailureRateRow(23, 24, 25, 26, 27, 28, ("cluster", "endpoint"))
 SUBSETS = ((("a", "b"),), (("c", "d"),))
 TABLE = RoutingTable(
     listeners=(
@@ -78,7 +80,7 @@ TABLE = RoutingTable(
     tables=(TableRow("one", (FORWARD, REDIRECT)), TableRow("two", (RESPONSE,))),
     clusters=(
         ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, BUDGET),
-        ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, subsets=SUBSETS),
+        ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, subsets=SUBSETS, failure_rate=RATE),
     ),
     log_format="text",
     log_items=(LogItemRow("", "lit "), LogItemRow("REQ", "", "x-a", "x-b", 5), LogItemRow("METHOD")),
@@ -152,8 +154,14 @@ def test_clusters() -> None:
         "hash_on": {"offset": 0, "count": 0}, "affinity": {"offset": 0, "count": 0},
         "ring": {"smallest": 0, "largest": 0}, "bounded_load": 0.0,
         "slow_start": {"window": 0, "exponent": 0.0, "least": 0},
+        "breaker": {
+            "scope": 0, "threshold": 0, "minimum": 0, "probes": 0, "window": 0, "open": 0, "open_max": 0,
+        },
     }  # fmt: skip
     assert second["retry_budget"]["enabled"] == 0
+    assert second["breaker"] == {
+        "scope": 3, "threshold": 23, "minimum": 25, "probes": 28, "window": 24, "open": 26, "open_max": 27,
+    }  # fmt: skip
     assert (second["slot"], second["generation"], second["balancer"]) == (7, 8, 2)
 
 
