@@ -63,20 +63,19 @@ cdef void balancer_take_table(BalancerState *state, void *table, uint32_t kind) 
 
 cdef inline uint32_t draw_any(const BalancerState *state, uint64_t word) noexcept nogil:
     """A host by weight, usable or not."""
+    cdef const BalancerHost *first = state.hosts
     cdef uint64_t draw
-    cdef uint32_t low = 0
-    cdef uint32_t high = state.count - 1
-    cdef uint32_t middle
+    cdef uint32_t left = state.count
+    cdef uint32_t half
     if state.equal:
         return <uint32_t>random_scale(word, state.count)
     draw = random_scale(word, state.total_weight)
-    while low < high:
-        middle = (low + high) // 2
-        if draw < state.hosts[middle].weight_until:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    # Without a branch on what was drawn, which nobody could foretell
+    while left > 1:
+        half = left >> 1
+        first += half * <uint32_t>(draw >= first[half - 1].weight_until)
+        left -= half
+    return <uint32_t>(first - state.hosts)
 
 
 cdef inline uint64_t weight_of(const BalancerState *state, uint32_t index, int32_t apart) noexcept nogil:
