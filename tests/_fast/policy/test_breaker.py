@@ -187,11 +187,11 @@ def test_breakers_of_several_clusters_are_apart(stats: Stats) -> None:
 
 @pytest.mark.parametrize("probes", [1, 3])
 def test_workers_at_once_let_no_more_through(stats: Stats, probes: int) -> None:
-    """All clocks run alike; of every round at most so many are out at a time."""
-    words = shared_words(8)
+    """Of every round of probes, however the workers' clocks and turns fall."""
+    times, step = 400_000, TICK // 8
+    words = shared_words(2 + times // 8 + 64)
     breaker = opened(stats, open=TICK, open_max=TICK, probes=probes)
-    work = partial(breaker.hammer, breaker.until(), TICK // 8, 400_000, words)
+    work = partial(breaker.hammer, breaker.until(), step, times, words)
     in_processes([work] * 4)
     assert 1 <= words[1] <= probes
-    assert words[2] > 1000
-    assert words[0] == 0
+    assert words[0] > 1000
