@@ -84,7 +84,10 @@ class Probe:
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
-                http.receive_data(await stream.read(LONGEST_HEAD))
+                data = await stream.read(LONGEST_HEAD)
+                if not data and answer is None:
+                    break
+                http.receive_data(data)
             elif isinstance(event, h11.Response):
                 answer = event
                 if not self.check.reuse_connection:

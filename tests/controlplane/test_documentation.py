@@ -32,6 +32,7 @@ SECTIONS: list[type[msgspec.Struct]] = [
     and issubclass(found, Section)
     and found.__module__ == module.__name__
     and found is not Section
+    and found.__struct_fields__
 ]
 # what is better told than shown
 TOLD = {"see there", "see below", "empty", "`prefix: /`"}

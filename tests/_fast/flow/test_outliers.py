@@ -85,7 +85,7 @@ class Ward:
     @property
     def out(self) -> int:
         """How many endpoints are out, or being probed."""
-        return sum(ejected != 0 for _, ejected, _ in figures.health(self.sidecar.stats).values())
+        return sum(ejected != 0 for _, ejected, *_ in figures.health(self.sidecar.stats).values())
 
     def ejections(self, reason: str) -> int:
         return self.sidecar.cluster(f"ejections_{reason}")
@@ -290,7 +290,7 @@ def test_a_host_that_flaps_is_out_ever_longer_and_forgiven(ward: Callable[..., W
     lot = ward("ax", workers=2, base_ejection_time="50ms", interval="1s", consecutive_5xx=1)
 
     def ejections() -> int:
-        return sum(count for _, _, count in figures.health(lot.sidecar.stats).values())
+        return sum(count for _, _, count, *_ in figures.health(lot.sidecar.stats).values())
 
     for _ in range(3):
         lot.answers["x"] = BAD
