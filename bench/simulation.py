@@ -14,13 +14,23 @@ from itertools import product
 from bench.report import aligned
 from bench.scenarios.balancing import FAILING, HOSTS, RATE, SLOW
 from tests._fast.policy import outliers
-from tests._fast.policy.balancing import LEAST_REQUEST, PEAK_EWMA, RANDOM, ROUND_ROBIN, Balancer
+from tests._fast.policy.balancing import (
+    LEAST_REQUEST,
+    MAGLEV,
+    PEAK_EWMA,
+    RANDOM,
+    RING_HASH,
+    ROUND_ROBIN,
+    Balancer,
+)
 
 ALGORITHMS = {
     "round_robin": ROUND_ROBIN,
     "least_request": LEAST_REQUEST,
     "random": RANDOM,
     "peak_ewma": PEAK_EWMA,
+    "ring_hash": RING_HASH,
+    "maglev": MAGLEV,
 }
 AT_ONCE = 0.0002
 """Seconds that a failure takes."""
