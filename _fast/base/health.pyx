@@ -36,8 +36,9 @@ def take_cluster(Stats stats, uint32_t slot, uint32_t generation) -> bool:
 
 
 def state(Stats stats, uint32_t slot) -> tuple[bool, int, int, int]:
-    """Unhealthy or not, since when (wall clock ns, 0: never checked), the run of checks that say otherwise, and the last
-    failure."""
+    """Unhealthy or not, since when (wall clock ns, 0: never checked), how many checks in a row say otherwise, and the
+    last failure.
+    """
     cdef EndpointHealth *health = shared_endpoint_health(stats.shared, slot)
     return health.unhealthy != 0, health.checked_since, health.check_run, health.check_failure
 

@@ -129,6 +129,9 @@ cdef bint probe_record(
     cdef uint32_t streak
     while breaker_kind(word) == BREAKER_HALF_OPEN and word >> 24 == token:
         streak = streak_of(word)
+        # Clocks of workers differ a little. Never from before the round began: so no two rounds have one name
+        if tick < token - open_ticks(policy, streak):
+            tick = token - open_ticks(policy, streak)
         if failed:
             streak = streak + 1 if streak < STREAK_MAX else streak
             following = word_of(BREAKER_OPEN, streak, 0, 0, tick + open_ticks(policy, streak))

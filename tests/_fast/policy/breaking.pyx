@@ -2,7 +2,7 @@
 from tulle._fast.base.atomic cimport atomic_fetch_add_i32
 from tulle._fast.base.shared cimport BreakerState, shared_cluster_state
 from tulle._fast.base.stats cimport Stats
-from tulle._fast.base.types cimport BUG_ON, int32_t, uint32_t, uint64_t
+from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
 from tulle._fast.policy.breaker cimport (
     BREAKER_OF_CLUSTER, BREAKER_OF_ENDPOINT, BreakerPolicy, breaker_admit, breaker_drop, breaker_is_shut, breaker_kind,
     breaker_record, breaker_until, breaker_window,
@@ -75,22 +75,14 @@ cdef class Breaker:
     def hammer(self, uint64_t now, uint64_t step, uint32_t times, unsigned int[:] words) -> None:
         """Pass as fast as can be, each time `step` later; the requests that passed while it was not closed all fail.
 
-        words[0] counts those, words[1] gets the most that one round let through; from words[2] on there is a word
-        for each round, by the ticks from `now` to its end. Clocks of several processes may be apart.
+        Each is counted in the word of its round.
         """
-        cdef uint64_t first = now >> BREAKER_TICK_BITS
-        cdef uint64_t rounds = <uint64_t>len(words) - 2
         cdef uint64_t token
         cdef bint changed
-        cdef int32_t seen
         cdef uint32_t _time
         with nogil:
             for _time in range(times):
                 now += step
                 if breaker_admit(self.state, &self.policy, now, &token, &changed) and token != 0:
-                    BUG_ON(token < first or token - first >= rounds)
-                    seen = atomic_fetch_add_i32(<int32_t *>&words[2 + token - first], 1) + 1
-                    if <uint32_t>seen > words[1]:
-                        words[1] = <uint32_t>seen
-                    atomic_fetch_add_i32(<int32_t *>&words[0], 1)
+                    atomic_fetch_add_i32(<int32_t *>&words[<uint32_t>(token & 0xFFFF)], 1)
                     breaker_record(self.state, &self.policy, now, token, True)

@@ -187,11 +187,11 @@ def test_breakers_of_several_clusters_are_apart(stats: Stats) -> None:
 
 @pytest.mark.parametrize("probes", [1, 3])
 def test_workers_at_once_let_no_more_through(stats: Stats, probes: int) -> None:
-    """Of every round of probes, however the workers' clocks and turns fall."""
-    times, step = 400_000, TICK // 8
-    words = shared_words(2 + times // 8 + 64)
+    """In no round, however far the clocks of the workers are apart."""
+    words = shared_words(1 << 16)
     breaker = opened(stats, open=TICK, open_max=TICK, probes=probes)
-    work = partial(breaker.hammer, breaker.until(), step, times, words)
+    work = partial(breaker.hammer, breaker.until(), TICK // 8, 400_000, words)
     in_processes([work] * 4)
-    assert 1 <= words[1] <= probes
-    assert words[0] > 1000
+    rounds = [count for count in words if count]
+    assert max(rounds) <= probes
+    assert len(rounds) > 1000
