@@ -107,13 +107,17 @@ def statuses(answers: list[Message]) -> list[int]:
 def test_a_bad_host_costs_one_run_of_failures_over_all_workers(ward: Callable[..., Ward]) -> None:
     lot = ward("abx", base_ejection_time=LONG, max_ejection_time=LONG)
     lot.answers["x"] = BAD
-    failures = []
-    for _ in range(60):  # one after the other, each to whichever worker takes the connection
-        failures += statuses([lot.one()])
+    clients, failures = [], []
+    for _ in range(60):  # one after the other; as they stay, the workers share them out
+        clients.append(Peer(lot.sidecar.connect()))
+        clients[-1].send(request())
+        failures += statuses([clients[-1].read_response()])
     assert failures == [500] * 5
     assert lot.seen("x") == 5
     assert sum(lot.sidecar.stats.lane(lane)["downstream_total"] > 0 for lane in range(WORKERS)) > 1
     assert (lot.out, lot.ejections("consecutive_5xx")) == (1, 1)
+    for client in clients:
+        client.close()
 
 
 def test_a_bad_host_under_load_costs_little_more(ward: Callable[..., Ward]) -> None:
