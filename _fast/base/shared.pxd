@@ -111,7 +111,7 @@ cdef struct ClusterState:              # what all workers know together
 
 cdef struct EndpointHealth:            # what every outcome reads is in the first cache line
     uint32_t generation                # of the endpoint that it is about
-    uint32_t unhealthy                 # 1: active health checks failed; written by the master
+    uint32_t unhealthy                 # 1: active health checks failed; written by the checker
     uint64_t stepped_back              # monotonic ns until which it asked to be left alone; 0: it did not
     uint64_t ejected                   # 0, or until when outlier detection has taken it out: see policy/outlier
     uint32_t ejections                 # in a row, less those that were forgiven
