@@ -17,6 +17,7 @@ It leaves when the master closes its end, and writes the last lines before.
 import os
 import select
 import socket
+from contextlib import suppress
 
 from tulle._fast.base import log_reader, process
 from tulle._fast.base.export import export
@@ -65,7 +66,8 @@ class Keeper:
             ready = dict(poll.poll(pause))
             log_reader.set_waiting(self.stats, False)
             if self.log in ready:
-                os.eventfd_read(self.log)
+                with suppress(BlockingIOError):  # the former program's logger, not gone yet, has read it
+                    os.eventfd_read(self.log)
             if self.control.fileno() in ready and not self.obey():
                 self.write()
                 return
