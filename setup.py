@@ -29,6 +29,7 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).parent
 JOBS = int(os.environ.get("TULLE_JOBS") or len(os.sched_getaffinity(0)))
 SWITCHES_FILE = ROOT / "build" / "switches"
+TRANSLATOR_FILE = ROOT / "build" / "translator"
 
 
 def switch(name: str) -> bool:
@@ -40,7 +41,7 @@ def compile_args() -> list[str]:
     if switch("TULLE_SANITIZE"):
         # A struct is found from its member by way of a null pointer; a real one is ASan's to see
         sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize=null", "-fno-sanitize-recover=all"]
-        return [*args, "-O1", "-g", "-fno-omit-frame-pointer", *sanitizers]
+        return [*args, "-O1", "-g1", "-fno-omit-frame-pointer", *sanitizers]
     if switch("TULLE_COVERAGE"):
         return [*args, "-O0", "-g", "--coverage"]
     if switch("TULLE_DEBUG"):
@@ -56,14 +57,10 @@ def link_args() -> list[str]:
     return ["-Wl,-O1,-z,relro"]
 
 
-def line_numbers() -> bool:
-    """Whether debuggers, sanitizers and gcov are to show Cython lines in place of C lines."""
-    return switch("TULLE_DEBUG") or switch("TULLE_SANITIZE") or switch("TULLE_COVERAGE")
-
-
 # What no file's age can tell: modules built with other switches must not pass for up to date.
 SWITCHES = repr((Cython.__version__, sys.version, compile_args(), link_args()))
 SWITCHES_CHANGED = not SWITCHES_FILE.exists() or SWITCHES_FILE.read_text() != SWITCHES
+TRANSLATOR_CHANGED = not TRANSLATOR_FILE.exists() or TRANSLATOR_FILE.read_text() != Cython.__version__
 
 
 def sources() -> list[Path]:
@@ -103,12 +100,12 @@ def captured_stderr() -> Iterator[BinaryIO]:
 
 
 def translate() -> list[Extension]:
-    """Cython to C."""
-    return cythonize(
+    """Cython to C, which is the same for all switches: a tree for another may begin with a copy of it."""
+    modules = cythonize(
         extensions(),
         nthreads=JOBS if JOBS > 1 else 0,  # 0: in this process
         quiet="-q" in sys.argv,
-        force=SWITCHES_CHANGED,
+        force=TRANSLATOR_CHANGED,
         include_path=[str(ROOT)],
         compiler_directives={
             "language_level": 3,
@@ -118,8 +115,11 @@ def translate() -> list[Extension]:
             "initializedcheck": False,
             "emit_code_comments": False,
         },
-        emit_linenums=line_numbers(),
+        emit_linenums=True,  # debuggers, sanitizers, profilers and gcov show Cython lines in place of C lines
     )
+    TRANSLATOR_FILE.parent.mkdir(exist_ok=True)
+    TRANSLATOR_FILE.write_text(Cython.__version__)
+    return modules
 
 
 def translate_strictly() -> list[Extension]:

@@ -24,6 +24,7 @@ examples:
   python -m bench --scenario keepalive-64 --rounds 5
   python -m bench --scenario 'keepalive-*' --peers relay,tulle,haproxy --seconds 5
   python -m bench --scenario reload --seconds 100         a hundred reloads
+  python -m bench --scenario 'routes-*' --together --peers tulle
   python -m bench --json out.json --chart out.svg
 
 Envoy is found as $ENVOY, in this interpreter's packages, or in the PATH.
@@ -46,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         metavar="NAME",
         help="a scenario, or a pattern like 'keepalive-*'; may be repeated (default: all)",
+    )
+    result.add_argument(
+        "--together", action="store_true", help="all scenarios up at once and in turns, to compare them"
     )
     result.add_argument("--peers", metavar="A,B", help=f"only these (default: {','.join(PEERS)})")
     result.add_argument(
@@ -147,10 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="tulle-bench-") as folder:
         Path(folder).chmod(0o755)  # a proxy may give up its privileges before it reads its files
         runner = Runner(where, options.rounds, options.seconds, Path(folder))
-        for scenario in scenarios:
-            outcome = runner.run(scenario, peers)
-            outcomes.append(outcome)
-            print(f"\n{table_text(outcome)}\n", flush=True)
+        for chosen in [scenarios] if options.together else [[scenario] for scenario in scenarios]:
+            for outcome in runner.run(chosen, peers):
+                outcomes.append(outcome)
+                print(f"\n{table_text(outcome)}\n", flush=True)
     on = machine()
     versions = {peer.name: peer.version() for peer in peers}
     print(f"{on['processor']}, kernel {on['kernel']}; {options.rounds} rounds of {options.seconds} s")

@@ -51,6 +51,12 @@ def whole_answer(data: bytes) -> tuple[int, bytes] | None:
     return int(head[9:12]), body[: int(length[1])]
 
 
+def environment() -> dict[str, str]:
+    """That of what the bench starts: it may keep compiled modules, as an installed package does."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
 class Running:
     """A process group started by the bench, that serves on 127.0.0.1:`port`."""
 
@@ -69,7 +75,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                env=environment(),
                 start_new_session=True,
             )
 
@@ -97,6 +103,18 @@ class Running:
                 problem = f"it answers {status}"
             time.sleep(0.001)
         raise Failed(f"{self.name} was not ready after {READY_SECONDS:.0f} s: {problem}{self._last_words()}")
+
+    def wait_listening(self) -> None:
+        """Until it accepts connections, for one that does not answer plain HTTP."""
+        while time.monotonic() < self._started + READY_SECONDS:
+            self.check()
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+            except OSError:
+                time.sleep(0.001)
+            else:
+                return
+        raise Failed(f"{self.name} did not listen after {READY_SECONDS:.0f} s{self._last_words()}")
 
     def check(self) -> None:
         """Failed if it has ended by itself."""

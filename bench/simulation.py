@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from bench.report import aligned
-from bench.scenarios.balancing import FAILING, HOSTS, RATE, SLOW
+from bench.scenarios.balancing import FAILING, HOSTS, MANY, RATE, SLOW
 from tests._fast.policy import outliers
 from tests._fast.policy.balancing import (
     LEAST_REQUEST,
@@ -95,10 +95,10 @@ class Watch:
 class Service:
     """The hosts, one balancer before them, and the requests that are under way; times are in seconds."""
 
-    def __init__(self, algorithm: int, ejecting: bool, seed: int) -> None:
+    def __init__(self, algorithm: int, ejecting: bool, seed: int, choices: int) -> None:
         self.given = [0] * len(HOSTS)
         self._draw = random.Random(seed)
-        self._balancer = Balancer(algorithm, [1] * len(HOSTS), seed)
+        self._balancer = Balancer(algorithm, [1] * len(HOSTS), seed, choices)
         self._watch = Watch(self._balancer, len(HOSTS)) if ejecting else None
         self._active = [0] * len(HOSTS)
         self._under_way: list[tuple[float, int, float, bool]] = []
@@ -133,9 +133,9 @@ class Service:
         self._clock = now
 
 
-def simulate(algorithm: int, ejecting: bool, requests: int, seed: int) -> Outcome:
+def simulate(algorithm: int, ejecting: bool, requests: int, seed: int, choices: int = 2) -> Outcome:
     """Send so many requests at the rate of the scenario; all that is random comes from the seed."""
-    service = Service(algorithm, ejecting, seed)
+    service = Service(algorithm, ejecting, seed, choices)
     taken = [service.send(request / RATE) for request in range(requests)]
     good = sorted(latency * 1e3 for latency in taken if latency is not None)
     return Outcome(
@@ -154,9 +154,11 @@ def main() -> None:
     options = parser.parse_args()
     table = [["balancer", "p99 ms", "p50 ms", "success %", "to the slow %", "to the failing %"]]
     for (name, algorithm), ejecting in product(ALGORITHMS.items(), (False, True)):
-        found = simulate(algorithm, ejecting, options.requests, options.seed)
-        figures = (found.p99, found.p50, found.success, found.slow, found.failing)
-        table.append([name + "+outliers" * ejecting, *(f"{figure:.2f}" for figure in figures)])
+        for choices in (2, MANY) if algorithm in (LEAST_REQUEST, PEAK_EWMA) else (2,):
+            found = simulate(algorithm, ejecting, options.requests, options.seed, choices)
+            figures = (found.p99, found.p50, found.success, found.slow, found.failing)
+            called = name + f" of {choices}" * (choices != 2) + "+outliers" * ejecting
+            table.append([called, *(f"{figure:.2f}" for figure in figures)])
     print("\n".join(aligned(table)))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tulle.controlplane.load import Loaded, load_document, read_document, repeated_keys
+from tulle.controlplane.model import Config
 from tulle.controlplane.problems import ConfigError, Problem
 
 
@@ -31,8 +32,20 @@ def run_check(path: Path, out: TextIO | None = None, zone: str | None = None) ->
         return 1
     for problem in loaded.warnings:
         print(f"{problem.text(str(path))} (warning {problem.code})", file=stream)
+    if uses_tls(loaded.config):
+        from tulle.controlplane.check_certificates import certificate_lines
+        from tulle.controlplane.tabulate import tabulate
+
+        for line in certificate_lines(tabulate(loaded.config)):
+            print(line, file=stream)
     print(f"{path}: fine, {summary(loaded)}", file=stream)
     return 0
+
+
+def uses_tls(config: Config) -> bool:
+    return any(listener.tls for listener in config.listeners) or any(
+        cluster.tls for cluster in config.clusters.values()
+    )
 
 
 def summary(loaded: Loaded) -> str:

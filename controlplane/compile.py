@@ -4,9 +4,9 @@ Text -> model -> validation -> routing table -> two segments of a table image, e
 taken whole or refused whole. Meant for a process that leaves when it is done: it needs memory.
 """
 
-import fcntl
 import gc
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,18 +16,20 @@ import msgspec
 from msgspec import Struct
 
 from tulle._fast.policy.image_writer import write_routes
+from tulle.controlplane.compile_tls import Secured, secure
+from tulle.controlplane.identity.facts import CertificateUse
 from tulle.controlplane.load import check_model, in_zone, load_config
 from tulle.controlplane.model import AccessLog, Config
-from tulle.controlplane.names import MOST_LISTENERS, NameTable, decode_names, encode_names
+from tulle.controlplane.model_control import ControlPlane
+from tulle.controlplane.names import MOST_LISTENERS, MOST_POLICIES, NameTable, decode_names, encode_names
 from tulle.controlplane.problems import ConfigError, Problem
 from tulle.controlplane.resolve import Resolved, endpoints_segment, names_to_resolve
+from tulle.controlplane.sealed import sealed_memfd
 from tulle.controlplane.table import RoutingTable, decode_table, encode_table
 from tulle.controlplane.tabulate import tabulate
 from tulle.controlplane.units import nanoseconds
 
 ConfigSource = Path | Config
-
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
 class ListenerSettings(Struct, frozen=True):
@@ -68,6 +70,12 @@ class Settings(Struct, frozen=True):
     endpoint_names: tuple[EndpointName, ...]
     zone: str = ""  # where the proxy is; empty: not known
     health_checks: bool = False  # whether any cluster has them
+    tokens: bool = False  # whether there are issuers of any
+    certificates: tuple[CertificateUse, ...] = ()
+    certificate_stamps: dict[str, str] = {}  # of their files when they were read, see `identity.stamps`
+    control_plane: ControlPlane | None = None
+    mesh_version: str = ""  # of the part of the mesh that is in it
+    forget_at: float = 0.0  # monotonic seconds when names that have gone may be forgotten; 0: none has
 
 
 class CompileResult(Struct, frozen=True):
@@ -89,6 +97,7 @@ class Compiled(NamedTuple):
     result: CompileResult
     routes_fd: int
     endpoints_fd: int
+    tls_fd: int = -1  # with private keys; -1: nothing in it needs TLS
 
 
 class EndpointsResult(NamedTuple):
@@ -105,20 +114,27 @@ def compile_config(
     version: int,
     resolved: Resolved | None = None,
     zone: str | None = None,
+    part: Path | None = None,
 ) -> Compiled:
     """Compile a file (`.yaml`, `.yml`, `.toml`, `.json`) or a model.
 
     `previous` is `names` of the last result that is in use; `version` goes into the image; `resolved` gives
     the IP addresses of endpoint names ("host:port"), and names that are not in it have no endpoint yet;
-    `zone` is where the proxy is, whatever the configuration says.
+    `zone` is where the proxy is, whatever the configuration says; `part` is a part of the mesh that is tried
+    in place of the last good one.
     Errors of the config are in the result; OSError is left for what goes wrong with memory.
     """
     with _without_collector():
-        return _compile(source, previous, version, resolved or {}, zone)
+        return _compile(source, previous, version, resolved or {}, zone, part)
 
 
 def _compile(
-    source: ConfigSource, previous: bytes | None, version: int, resolved: Resolved, zone: str | None
+    source: ConfigSource,
+    previous: bytes | None,
+    version: int,
+    resolved: Resolved,
+    zone: str | None,
+    part: Path | None,
 ) -> Compiled:
     try:
         if isinstance(source, Config):
@@ -126,13 +142,20 @@ def _compile(
             warnings = check_model(config)
         else:
             config, warnings = load_config(source, with_lines=False, zone=zone)
+        mesh_version = ""
+        if config.control_plane is not None:
+            config, mesh_version = _with_part(config, part, previous is None, warnings)
+        table = tabulate(config)
+        secured = secure(table)
     except ConfigError as error:
         return Compiled(CompileResult(ok=False, version=version, errors=tuple(error.problems)), -1, -1)
-    table = tabulate(config)
     names = decode_names(previous)
     names.serial += 1
-    listener_ids = names.listeners.assign((listener.name for listener in table.listeners), MOST_LISTENERS)
-    routes = _routes_segment(table, names, listener_ids, version)
+    shown_until = time.monotonic() + nanoseconds(config.stats.removed_after) / 1e9
+    listener_ids = names.listeners.assign(
+        (listener.name for listener in table.listeners), MOST_LISTENERS, names.serial, shown_until
+    )
+    routes = _routes_segment(table, names, listener_ids, version, shown_until)
     endpoints = endpoints_segment(table, names, resolved, version, config.zone or "")
     result = CompileResult(
         ok=True,
@@ -141,14 +164,19 @@ def _compile(
         warnings=tuple(warnings),
         names=encode_names(names),
         table=encode_table(table),
-        settings=_settings(config, table, listener_ids),
+        settings=_settings(config, table, listener_ids, secured, mesh_version, names.next_sweep()),
     )
-    routes_fd = sealed_memfd("tulle-routes", routes)
+    made: list[int] = []
     try:
-        return Compiled(result, routes_fd, sealed_memfd("tulle-endpoints", endpoints))
+        made.append(sealed_memfd("tulle-routes", routes))
+        made.append(sealed_memfd("tulle-endpoints", endpoints))
+        if secured.material:
+            made.append(sealed_memfd("tulle-tls", secured.material))
     except OSError:
-        os.close(routes_fd)
+        for descriptor in made:
+            os.close(descriptor)
         raise
+    return Compiled(result, *made)
 
 
 def compile_endpoints(
@@ -171,10 +199,13 @@ def routes_image(table: RoutingTable) -> bytearray:
     return _routes_segment(table, names, names.listeners.assign(row.name for row in table.listeners), 1)
 
 
-def release_names(names: bytes, serial: int) -> bytes:
-    """The name table after every worker has let go of what was compiled before `serial`."""
+def release_names(names: bytes, serial: int, now: float | None = None) -> bytes:
+    """The name table after every worker has let go of what was compiled before `serial`.
+
+    `now` is in monotonic seconds.
+    """
     decoded = decode_names(names)
-    decoded.release(serial)
+    decoded.release(serial, time.monotonic() if now is None else now)
     return encode_names(decoded)
 
 
@@ -190,28 +221,23 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def sealed_memfd(name: str, content: bytes | bytearray) -> int:
-    """A memfd with exactly this content, which nobody can change any more."""
-    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(fd, left) :]
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
-
-
 def _routes_segment(
-    table: RoutingTable, names: NameTable, listener_ids: list[int], version: int
+    table: RoutingTable,
+    names: NameTable,
+    listener_ids: list[int],
+    version: int,
+    shown_until: float | None = None,
 ) -> bytearray:
     route_ids = names.routes.assign(
-        f"{group.name} {route.name}" for group in table.tables for route in group.routes
+        (f"{group.name} {route.name}" for group in table.tables for route in group.routes),
+        serial=names.serial,
+        shown_until=shown_until,
     )
-    slots = names.clusters.assign((cluster.name for cluster in table.clusters), names.serial)
-    segment: bytearray = write_routes(table, listener_ids, route_ids, slots, version, _automaton)
+    slots = names.clusters.assign((cluster.name for cluster in table.clusters), names.serial, shown_until)
+    policy_ids = names.policies.assign((policy.name for policy in table.policies), MOST_POLICIES)
+    segment: bytearray = write_routes(
+        table, listener_ids, route_ids, slots, version, _automaton, policy_ids
+    )
     return segment
 
 
@@ -222,7 +248,36 @@ def _automaton(pattern: str) -> Any:
     return compile_pattern(pattern)
 
 
-def _settings(config: Config, table: RoutingTable, listener_ids: Iterable[int]) -> Settings:
+def _with_part(
+    own: Config, candidate: Path | None, is_first: bool, warnings: list[Problem]
+) -> tuple[Config, str]:
+    """A configuration with its part of the mesh, and that one's version.
+
+    At the start the last good one may not be good any more: then there is none until the control plane sends
+    another.
+    """
+    from tulle.controlplane.mesh.saved import with_part
+
+    try:
+        return with_part(own, candidate)
+    except ConfigError as error:
+        if candidate is not None or not is_first:
+            raise
+        warnings += error.problems
+        warnings.append(
+            Problem("part", "control_plane", "the part of the mesh that was kept is not used, see above")
+        )
+        return own, ""
+
+
+def _settings(
+    config: Config,
+    table: RoutingTable,
+    listener_ids: Iterable[int],
+    secured: Secured,
+    mesh_version: str,
+    forget_at: float,
+) -> Settings:
     return Settings(
         workers=config.workers,
         drain_timeout=nanoseconds(config.drain_timeout),
@@ -238,6 +293,12 @@ def _settings(config: Config, table: RoutingTable, listener_ids: Iterable[int]) 
         endpoint_names=tuple(EndpointName(*found) for found in names_to_resolve(table)),
         health_checks=any(row.health_check is not None for row in table.clusters),
         zone=config.zone or "",
+        tokens=bool(config.jwt),
+        certificates=secured.uses,
+        certificate_stamps=dict(secured.stamps),
+        control_plane=config.control_plane,
+        mesh_version=mesh_version,
+        forget_at=forget_at,
     )
 
 

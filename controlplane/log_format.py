@@ -17,14 +17,19 @@ JSON_KEYS = (
     "trace_id", "principal",
 )  # fmt: skip
 
+JSON_KEYS_OF_GUARDS = ("response_code_details",)
+JSON_KEYS_OF_GRPC = ("grpc_status",)
+JSON_KEYS_OF_DETECTION = ("detected",)
+
 OPERATORS = frozenset(
     {
         "START_TIME", "METHOD", "PATH", "ORIGINAL_PATH", "AUTHORITY", "SCHEME", "PROTOCOL", "REQUEST_ID",
         "USER_AGENT", "X_FORWARDED_FOR", "TRACE_ID", "BYTES_RECEIVED",
         "RESPONSE_CODE", "RESPONSE_CODE_DETAILS", "RESPONSE_FLAGS", "BYTES_SENT",
+        "GRPC_STATUS", "GRPC_STATUS_NUMBER",
         "LISTENER", "ROUTE_NAME", "UPSTREAM_CLUSTER", "UPSTREAM_HOST", "ATTEMPTS",
         "DOWNSTREAM_REMOTE_ADDRESS", "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", "DOWNSTREAM_LOCAL_ADDRESS",
-        "PRINCIPAL",
+        "PRINCIPAL", "DETECTED",
         "DURATION", "DURATION_US", "REQUEST_DURATION", "REQUEST_DURATION_US", "RESPONSE_DURATION",
         "FIRST_BYTE_US", "CONNECT_US",
         "WORKER", "HOSTNAME",
@@ -38,6 +43,11 @@ _ALIASES = {
     "LISTENER_NAME": "LISTENER",
     "UPSTREAM_REMOTE_ADDRESS": "UPSTREAM_HOST",
 }
+_GRPC_FORMS = {
+    "CAMEL_STRING": "GRPC_STATUS",
+    "SNAKE_STRING": "GRPC_STATUS_SNAKE",
+    "NUMBER": "GRPC_STATUS_NUMBER",
+}
 # Envoy asks for parts of the request line as if they were headers
 _PSEUDO_HEADERS = {
     ":method": "METHOD",
@@ -50,9 +60,20 @@ _ITEM = re.compile(r"%(?:%|([A-Z0-9_]+)(?:\(([^()]*)\))?(?::([0-9]{1,5}))?%)")
 _HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 
 
-def json_items() -> list[LogItemRow]:
-    """The items of the JSON line, in the order of their keys."""
-    return [LogItemRow(key.upper(), key) for key in JSON_KEYS]
+def json_items(guarded: bool = False, grpc: bool = False, detecting: bool = False) -> list[LogItemRow]:
+    """The items of the JSON line, in the order of their keys.
+
+    `guarded`: policies or tokens are asked; `grpc`: there may be gRPC calls; `detecting`: some listener finds
+    out what is spoken.
+    """
+    keys = [*JSON_KEYS]
+    if guarded:
+        keys += JSON_KEYS_OF_GUARDS
+    if grpc:
+        keys += JSON_KEYS_OF_GRPC
+    if detecting:
+        keys += JSON_KEYS_OF_DETECTION
+    return [LogItemRow(key.upper(), key) for key in keys]
 
 
 def text_items(format_string: str | None) -> list[LogItemRow]:
@@ -94,9 +115,17 @@ def _item(name: str, argument: str | None, limit: int) -> LogItemRow:
         raise ValueError(
             f"%{name}% is no operator; known are {', '.join(sorted(OPERATORS | OPERATORS_OF_HEADERS))}"
         )
+    if operator == "GRPC_STATUS" and argument is not None:
+        return _grpc_item(argument, limit)
     if argument is not None:
         raise ValueError(f"%{name}% takes no argument")
     return LogItemRow(operator, limit=limit)
+
+
+def _grpc_item(argument: str, limit: int) -> LogItemRow:
+    if argument not in _GRPC_FORMS:
+        raise ValueError(f"%GRPC_STATUS({argument})%: the form is one of {', '.join(_GRPC_FORMS)}")
+    return LogItemRow(_GRPC_FORMS[argument], limit=limit)
 
 
 def _header_item(operator: str, argument: str | None, limit: int) -> LogItemRow:

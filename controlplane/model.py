@@ -1,6 +1,6 @@
 """The vocabulary of the configuration: what may be written, of which type, and what holds when it is not.
 
-Every option is a field here, in `model_routes`, `model_traffic` or `model_clusters`, and nowhere else; the
+Every option is a field here, in `model_routes` or in another module of that kind, and nowhere else; the
 JSON Schema is made from them. What types cannot say (references, ranges that depend on each other) is in
 `validate`.
 Durations are text with a unit, sizes are bytes or text with a unit; `units` reads them. An option that may be
@@ -12,8 +12,14 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from tulle.controlplane.model_clusters import Cluster, Endpoint
+from tulle.controlplane.model_control import ControlPlane
+from tulle.controlplane.model_greeting import Detection, ProxyProtocol
+from tulle.controlplane.model_http import HeaderCase, KeepAlive
+from tulle.controlplane.model_jwt import Jwt, JwtProvider
+from tulle.controlplane.model_policies import Policy
 from tulle.controlplane.model_routes import Backend, Route
-from tulle.controlplane.model_traffic import RateLimit
+from tulle.controlplane.model_tls import ServerTls, Tls
+from tulle.controlplane.model_traffic import PolicyName, RateLimit
 from tulle.controlplane.model_values import (
     Address,
     Count,
@@ -46,6 +52,7 @@ class Stats(Section, frozen=True):
         "500us", "1ms", "2ms", "3ms", "5ms", "7500us", "10ms", "15ms", "25ms", "50ms",
         "75ms", "100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s", "30s", "60s",
     )  # fmt: skip
+    removed_after: Duration = "5m"
 
 
 class Overload(Section, frozen=True):
@@ -68,11 +75,17 @@ class Listener(Section, frozen=True):
     name: Name
     address: Address
     protocol: Literal["http", "tcp", "auto"] = "http"
+    original_destination: bool = False
+    outbound: Literal["allow_any", "registry_only"] = "allow_any"
     routes: Name | None = None
     backends: list[Backend] = []
     trusted_hops: Annotated[int, Meta(ge=0, le=32)] = 0
     max_connections: Count | None = None
     max_requests_per_connection: Count | None = None
+    max_streams_per_connection: Annotated[int, Meta(ge=1, le=16384)] = 256
+    keepalive: KeepAlive | None = None
+    grpc_web: bool = False
+    header_case: HeaderCase = "keep"
     max_request_head: Size = "60KiB"
     max_request_line: Size = "16KiB"
     max_header_fields: Annotated[int, Meta(ge=4, le=255)] = 100
@@ -85,6 +98,14 @@ class Listener(Section, frozen=True):
     via: FieldName | None = None
     access_log: bool = True
     rate_limits: list[RateLimit] = []
+    jwt: Jwt | None = None
+    tls: ServerTls | None = None
+    forward_client_cert_details: Literal[
+        "sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only"
+    ] = "sanitize"
+    set_current_client_cert_details: tuple[Literal["subject", "uri", "dns"], ...] = ("uri",)
+    proxy_protocol: ProxyProtocol | None = None
+    detection: Detection = Detection()
 
 
 class Config(Section, frozen=True):
@@ -99,9 +120,21 @@ class Config(Section, frozen=True):
     access_log: AccessLog = AccessLog(format="off")
     stats: Stats = Stats()
     overload: Overload = Overload()
+    tls: Tls = Tls()
     listeners: list[Listener] = []
     routes: dict[Name, list[Route]] = {}
     clusters: dict[Name, Cluster] = {}
+    policies: dict[PolicyName, Policy] = {}
+    control_plane: ControlPlane | None = None
+    jwt: dict[PolicyName, JwtProvider] = {}
+
+
+def followed_config(addresses: list[str], state_dir: str, token_file: str | None) -> Config:
+    """The config of `tulle proxy --control ADDRESS --token-file F`: all comes from the control plane."""
+    return Config(
+        admin=Admin(address="127.0.0.1:15000"),
+        control_plane=ControlPlane(addresses=addresses, state_dir=state_dir, token_file=token_file),
+    )
 
 
 def simple_config(listen: str, to: list[str], workers: int | None = None) -> Config:

@@ -26,6 +26,32 @@ class FailureRate(Section, frozen=True):
     scope: tuple[Literal["endpoint", "cluster"], ...] = ("endpoint", "cluster")
 
 
+class ConcurrencyLimitParams(Section, frozen=True):
+    """The limit that adaptive concurrency moves."""
+
+    max_concurrency_limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    concurrency_update_interval: Duration = "100ms"
+
+
+class MinRttCalcParams(Section, frozen=True):
+    """How it is measured what answers take when hardly anything is under way."""
+
+    interval: Duration = "60s"
+    jitter: Annotated[float, Meta(ge=0, le=100)] = 15.0
+    request_count: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
+    min_concurrency: Annotated[int, Meta(ge=1, le=1_000_000)] = 3
+    buffer: Annotated[float, Meta(ge=0, le=1000)] = 25.0
+    fixed_value: Duration | None = None
+
+
+class AdaptiveConcurrency(Section, frozen=True):
+    """A limit of the requests under way that finds itself, by the gradient of how long answers take."""
+
+    sample_aggregate_percentile: Annotated[float, Meta(ge=1, le=100)] = 50.0
+    concurrency_limit_params: ConcurrencyLimitParams = ConcurrencyLimitParams()
+    min_rtt_calc_params: MinRttCalcParams = MinRttCalcParams()
+
+
 class CircuitBreaker(Section, frozen=True):
     """Limits over all workers together; null is without limit."""
 
@@ -35,3 +61,4 @@ class CircuitBreaker(Section, frozen=True):
     max_retries: Count | None = 3
     retry_budget: RetryBudget | None = None
     failure_rate: FailureRate | None = None
+    adaptive_concurrency: AdaptiveConcurrency | None = None

@@ -7,6 +7,8 @@ from msgspec import Meta
 from tulle.controlplane.model_balancing import HashOn, PeakEwma, RingHash, SessionAffinity, SlowStart
 from tulle.controlplane.model_circuit_breaker import CircuitBreaker
 from tulle.controlplane.model_health import HealthCheck, OutlierDetection
+from tulle.controlplane.model_http import HeaderCase, KeepAlive
+from tulle.controlplane.model_tls import ClusterTls
 from tulle.controlplane.model_values import (
     Address,
     Count,
@@ -41,16 +43,22 @@ class ConnectionPool(Section, frozen=True):
     idle_timeout: Duration = "60s"
     max_requests_per_connection: Count | None = None
     max_connection_age: Duration | None = None
+    max_streams_per_connection: Annotated[int, Meta(ge=1, le=65535)] = 100
+    keepalive: KeepAlive | None = None
 
 
 class Cluster(Section, frozen=True):
     """Servers that are all alike, and how requests are spread over them."""
 
     endpoints: list[Endpoint] = []
+    original_destination: bool = False
     load_balancer: Literal["round_robin", "least_request", "random", "peak_ewma", "ring_hash", "maglev"] = (
         "round_robin"
     )
     choices: Annotated[int, Meta(ge=2, le=64)] = 2
+    protocol: Literal["http1", "http2", "auto"] = "http1"
+    header_case: HeaderCase = "keep"
+    proxy_protocol: Literal["off", "v1", "v2"] = "off"
     connect_timeout: Duration = "5s"
     pending_timeout: Duration = "5s"
     panic_threshold: Annotated[int, Meta(ge=0, le=100)] = 50
@@ -67,4 +75,5 @@ class Cluster(Section, frozen=True):
     bounded_load: Annotated[float, Meta(ge=1.01, le=100)] | None = None
     session_affinity: SessionAffinity | None = None
     slow_start: SlowStart | None = None
+    tls: ClusterTls | None = None
     health_checks: Annotated[list[HealthCheck], Meta(max_length=1)] = []

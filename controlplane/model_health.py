@@ -12,7 +12,6 @@ from tulle.controlplane.model_values import (
     Duration,
     FieldName,
     FieldValue,
-    Hostname,
     PathText,
     Port,
     Section,
@@ -56,14 +55,25 @@ class OutlierDetection(Section, frozen=True):
     enforcing_failure_percentage_local_origin: Percent = 0
 
 
+Authority = Annotated[str, Meta(min_length=1, max_length=260, pattern=r"^[0-9A-Za-z._~:\[\]-]+" + END)]
+
+
 class HttpCheck(Section, frozen=True):
     """A request that has to be answered with one of these statuses."""
 
     path: PathText = "/"
-    host: Hostname | None = None
+    host: Authority | None = None
     method: Annotated[str, Meta(pattern=r"^[A-Z]{1,20}" + END)] = "GET"
     headers: dict[FieldName, FieldValue] = {}
     expected_statuses: Annotated[tuple[StatusRange, ...], Meta(min_length=1)] = ("200",)
+    protocol: Literal["http1", "http2"] | None = None
+
+
+class GrpcCheck(Section, frozen=True):
+    """A call of `grpc.health.v1.Health/Check` that has to be answered with SERVING."""
+
+    service: Annotated[str, Meta(max_length=1024)] = ""
+    authority: Authority | None = None
 
 
 class TcpCheck(Section, frozen=True):
@@ -74,6 +84,7 @@ class HealthCheck(Section, frozen=True):
     """Endpoints are asked, now and again, whether they are well."""
 
     http: HttpCheck | None = None
+    grpc: GrpcCheck | None = None
     tcp: TcpCheck | None = None
     interval: Duration = "5s"
     interval_jitter: Duration = "0s"

@@ -4,9 +4,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from tulle.controlplane.model_hedging import Hedging
+from tulle.controlplane.model_jwt import Jwt
 from tulle.controlplane.model_matches import Match, ValueMatch
 from tulle.controlplane.model_traffic import Cors, Fault, Mirror, RateLimit
 from tulle.controlplane.model_values import (
+    Address,
     Duration,
     FieldName,
     FieldValue,
@@ -111,12 +114,14 @@ class Route(Section, frozen=True):
 
     name: Name | None = None
     hostnames: list[Hostname] = []
+    destinations: list[Address] = []
     matches: list[Match] = []
     backends: list[Backend] = []
     redirect: Redirect | None = None
     response: Response | None = None
     timeouts: Timeouts = Timeouts()
     retries: Retries | None = None
+    hedging: Hedging | None = None
     request_headers: HeaderEdits = HeaderEdits()
     response_headers: HeaderEdits = HeaderEdits()
     rewrite: Rewrite | None = None
@@ -127,3 +132,4 @@ class Route(Section, frozen=True):
     cors: Cors | None = None
     mirror: list[Mirror] = []
     max_request_body: Size | None = None
+    jwt: Jwt | None = None

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from tulle.controlplane.model_matches import ValueMatch
-from tulle.controlplane.model_values import Count, Duration, FieldName, Name, Section, Status
+from tulle.controlplane.model_values import (
+    Count,
+    Duration,
+    FieldName,
+    MetadataKey,
+    MetadataValue,
+    Name,
+    Section,
+    Status,
+)
 from tulle.controlplane.units import END
 
 PolicyName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:/-]+" + END)]
@@ -52,6 +61,7 @@ class Mirror(Section, frozen=True):
     """A cluster that gets a copy of a share of the requests; its answers are thrown away."""
 
     cluster: Name
+    subset: dict[MetadataKey, MetadataValue] = {}
     percentage: Percentage = 100.0
     shadow_host: bool = True
 
@@ -69,5 +79,7 @@ class RateLimit(Section, frozen=True):
     per: Duration = "1s"
     burst: Count | None = None
     key: Literal["all", "client_address"] | RateLimitKey = "all"
+    ipv4_prefix_length: Annotated[int, Meta(ge=1, le=32)] = 32
+    ipv6_prefix_length: Annotated[int, Meta(ge=1, le=128)] = 64
     report: Literal["refused", "always"] = "refused"
     name: PolicyName | None = None

@@ -19,7 +19,7 @@ def names_to_resolve(table: RoutingTable) -> list[tuple[str, int, str, int]]:
     found = []
     for cluster in table.clusters:
         for index, endpoint in enumerate(cluster.endpoints):
-            address = parse_address(endpoint.address)
+            address = parse_address(endpoint.address, lowest_port=0)
             if is_name(address) and address.port is not None:
                 found.append((cluster.name, index, address.host, address.port))
     return found
@@ -29,7 +29,7 @@ def servers_of(cluster: ClusterRow, resolved: Resolved) -> Iterator[Server]:
     """The endpoints of a cluster, each address once; names that are not resolved yet are left out."""
     seen = set()
     for endpoint in cluster.endpoints:
-        address = parse_address(endpoint.address)
+        address = parse_address(endpoint.address, lowest_port=0)
         found = [address]
         if is_name(address):
             found = [SocketAddress(host, address.port) for host in resolved.get(endpoint.address, ())]

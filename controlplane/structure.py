@@ -17,22 +17,23 @@ _NAMES: tuple[tuple[type, str], ...] = (
     (bool, "true or false"), (int, "a number"), (float, "a number"), (str, "text"), (list, "a list"),
     (dict, "a mapping"), (type(None), "nothing"),
 )  # fmt: skip
-_PLACEHOLDERS = ("placeholder", "1s", "1MiB", "/")  # one of them for every pattern of the model
+# one of them for every pattern of the models
+_PLACEHOLDERS = ("placeholder", "1s", "1MiB", "/", "/ns/x/sa/y", "http://placeholder")
 
 
 class Repaired(NamedTuple):
-    """A config of the right types, the errors, and the paths where something was put in place of them."""
+    """A config or another model of the right types, the errors, and the paths where something was put in."""
 
-    config: Config
+    config: Any
     findings: list[Finding]
     replaced: list[Path]
 
 
-def check_structure(data: Any) -> Repaired:
-    """Check plain data against the types of `Config`."""
+def check_structure(data: Any, model: type[msgspec.Struct] = Config) -> Repaired:
+    """Check plain data against the types of a model."""
     checker = _Checker()
-    repaired = checker.check(data if data is not None else {}, inspect.type_info(Config), ())
-    return Repaired(msgspec.convert(repaired, Config), checker.report.findings, checker.replaced)
+    repaired = checker.check(data if data is not None else {}, inspect.type_info(model), ())
+    return Repaired(msgspec.convert(repaired, model), checker.report.findings, checker.replaced)
 
 
 def _called(value: Any) -> str:
@@ -92,9 +93,9 @@ class _Checker:
 
     def struct(self, value: Any, kind: inspect.StructType, path: Path) -> Any:
         if not isinstance(value, dict):
-            keys = ", ".join(field.name for field in kind.fields[:6])
+            keys = ", ".join(field.encode_name for field in kind.fields[:6])
             return self.wrong(kind, path, f"must be a mapping, not {_called(value)}", f"Its keys are {keys}.")
-        known = {field.name: field for field in kind.fields}
+        known = {field.encode_name: field for field in kind.fields}
         repaired = {}
         for key, item in value.items():
             if key not in known:
@@ -225,7 +226,7 @@ def placeholder(kind: inspect.Type) -> Any:
         case inspect.Metadata(inner):
             return placeholder(inner)
         case inspect.StructType():
-            return {field.name: placeholder(field.type) for field in kind.fields if field.required}
+            return {field.encode_name: placeholder(field.type) for field in kind.fields if field.required}
         case inspect.ListType(min_length=least) | inspect.VarTupleType(min_length=least):
             return [placeholder(kind.item_type)] * (least or 0)
         case inspect.DictType():

@@ -34,6 +34,8 @@ class MatchRow(_Row, frozen=True):
     method: str = ""
     headers: tuple[PredicateRow, ...] = ()
     queries: tuple[PredicateRow, ...] = ()
+    service: str = ""  # of gRPC calls, where the match names it
+    rpc: str = ""  # likewise their method
 
 
 class BackendRow(_Row, frozen=True):
@@ -63,6 +65,14 @@ class RetryRow(_Row, frozen=True):
     replay_bytes: int
     headers: tuple[PredicateRow, ...] = ()  # of the response
     longest_wait: int = 0  # Retry-After that is waited for
+
+
+class HedgeRow(_Row, frozen=True):
+    """A second try after `delay`, or where that is 0 after a quantile of the cluster's latency."""
+
+    delay: int
+    quantile: float
+    min_delay: int
 
 
 class TargetRow(_Row, frozen=True):
@@ -105,6 +115,7 @@ class MirrorRow(_Row, frozen=True):
     cluster: int  # index into RoutingTable.clusters
     share: int  # of a million
     suffix: bool  # the host it names ends in "-shadow"
+    subset: int = 0  # as of a backend
 
 
 class RateRow(_Row, frozen=True):
@@ -117,6 +128,39 @@ class RateRow(_Row, frozen=True):
     key: Literal["all", "client_address", "header"]
     header: str = ""  # in lower case
     always: bool = False  # answers to requests that were let through tell of it too
+    ipv4_bits: int = 32  # of a client's address
+    ipv6_bits: int = 64
+
+
+class TokenProviderRow(_Row, frozen=True):
+    """Who issues tokens; keys are in a file or at a URL."""
+
+    name: str
+    issuer: str
+    audiences: tuple[str, ...]  # none: any
+    leeway: int
+    keys_file: str
+    keys_url: str
+    refresh: int
+    fields: tuple[tuple[int, tuple[str, ...]], ...]  # index into RoutingTable.claim_fields, and the claim
+
+
+class TokenSourceRow(_Row, frozen=True):
+    """A place where a request may have its token."""
+
+    kind: Literal["header", "cookie", "query"]
+    name: str  # of a header: in lower case
+    prefix: str  # of a header's value, in lower case
+    providers: tuple[int, ...]  # indexes into RoutingTable.providers
+    strip: bool  # it is not passed on
+    asked: int  # the number of what the verifier is asked: of providers and claims together
+
+
+class TokenRow(_Row, frozen=True):
+    """What is asked of requests; without sources nothing."""
+
+    sources: tuple[TokenSourceRow, ...]
+    required: bool
 
 
 class RouteRow(_Row, frozen=True):
@@ -130,6 +174,7 @@ class RouteRow(_Row, frozen=True):
     try_timeout: int = 0
     idle_timeout: int = 0
     retry: RetryRow | None = None
+    hedge: HedgeRow | None = None
     target: TargetRow | None = None
     status: int = 0
     response: ResponseRow | None = None
@@ -143,11 +188,23 @@ class RouteRow(_Row, frozen=True):
     fault: FaultRow | None = None
     cors: CorsRow | None = None
     mirrors: tuple[MirrorRow, ...] = ()
+    token: TokenRow | None = None  # in place of the listener's
+    grpc: bool = False  # leads to services of gRPC
 
 
 class TableRow(_Row, frozen=True):
     name: str
     routes: tuple[RouteRow, ...]
+
+
+class GreetingRow(_Row, frozen=True):
+    """What a connection begins with before its own bytes, and how it is told what those speak."""
+
+    proxy: Literal["off", "optional", "required"]
+    header_timeout: int
+    sources: tuple["ValueRow", ...]  # networks that may send a header; none: anybody
+    silence: int  # after which the server is taken to speak first; 0: bytes are not looked at
+    ports: tuple[tuple[int, int], ...] = ()  # port, and silence there
 
 
 class ListenerRow(_Row, frozen=True):
@@ -171,6 +228,20 @@ class ListenerRow(_Row, frozen=True):
     via: str
     access_log: bool
     rate_limits: tuple[RateRow, ...] = ()
+    tls: int = 0  # index plus one into RoutingTable.tls; 0: plain
+    handshake_timeout: int = 0
+    port: int = 0  # 0: there is none, or it is known only when the socket is bound
+    original_destination: bool = False
+    max_streams: int = 256  # of one HTTP/2 connection at once
+    grpc_web: bool = False
+    token: TokenRow | None = None
+    client_certificate: Literal[
+        "sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only"
+    ] = "sanitize"
+    greeting: GreetingRow | None = None
+    title_case: bool = False  # names of fields in answers of HTTP/1
+    keepalive_interval: int = 0  # of HTTP/2; 0: clients are not asked
+    keepalive_timeout: int = 0
 
 
 class EndpointRow(_Row, frozen=True):
@@ -197,7 +268,7 @@ class PeakEwmaRow(_Row, frozen=True):
 
 
 class HealthCheckRow(_Row, frozen=True):
-    """An HTTP check has a path, a TCP check has none."""
+    """A check by HTTP or gRPC has a path, a TCP check has none."""
 
     interval: int
     jitter: int
@@ -213,6 +284,9 @@ class HealthCheckRow(_Row, frozen=True):
     method: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     statuses: tuple[tuple[int, int], ...] = ()  # first and last
+    http2: bool = False
+    grpc: bool = False  # then `statuses` means nothing
+    service: str = ""  # of a check by gRPC
 
 
 class OutlierRow(_Row, frozen=True):
@@ -272,6 +346,18 @@ class FailureRateRow(_Row, frozen=True):
     scope: tuple[Literal["endpoint", "cluster"], ...]
 
 
+class AdaptiveRow(_Row, frozen=True):
+    percentile: float  # shares, not per cent
+    buffer: float
+    min_concurrency: int
+    max_concurrency: int
+    request_count: int
+    update_interval: int
+    measure_interval: int
+    jitter: int  # the longest, on top of measure_interval
+    fixed_rtt: int  # 0: measured
+
+
 class ClusterRow(_Row, frozen=True):
     name: str
     endpoints: tuple[EndpointRow, ...]
@@ -287,6 +373,8 @@ class ClusterRow(_Row, frozen=True):
     pool_max_requests: int
     pool_max_age: int
     max_response_head: int
+    protocol: Literal["http1", "http2", "auto"] = "http1"
+    max_streams: int = 100
     retry_budget: RetryBudgetRow | None = None
     max_step_back: int = 0
     peak_ewma: PeakEwmaRow | None = None
@@ -302,6 +390,76 @@ class ClusterRow(_Row, frozen=True):
     slow_start: SlowStartRow | None = None
     health_check: HealthCheckRow | None = None
     failure_rate: FailureRateRow | None = None
+    adaptive: AdaptiveRow | None = None
+    tls: int = 0  # as in ListenerRow
+    proxy_protocol: int = 0  # version of the header that its connections begin with
+    title_case: bool = False  # names of fields in requests of HTTP/1
+    keepalive_interval: int = 0  # as in ListenerRow; 0: the proxy's own way
+    keepalive_timeout: int = 0
+
+
+class CertificateRow(_Row, frozen=True):
+    """Names of files: what is in them is in no table."""
+
+    certificate: str
+    key: str
+    hostnames: tuple[str, ...] = ()  # that it is for; none: those that it has itself
+
+
+class TlsRow(_Row, frozen=True):
+    """The rules of TLS of one listener or cluster."""
+
+    role: Literal["server", "client"]
+    certificates: tuple[CertificateRow, ...]  # of a server the first is for all names that no other is for
+    ca: str  # a file
+    require: bool  # a certificate of clients
+    min_version: Literal["1.2", "1.3"]
+    ciphers: str  # of TLS 1.2, as OpenSSL wants it; empty: the usual ones
+    suites: str  # of TLS 1.3
+    alpn: tuple[str, ...]
+    sni: str = ""
+    dns: tuple[str, ...] = ()  # a server must have one of these names, or of `uri`
+    uri: tuple[str, ...] = ()
+    max_handshakes: int = 0
+    forward: tuple[str, ...] | None = None  # parts of a client's certificate, as `Listener` names them
+
+
+class ValueRow(_Row, frozen=True):
+    """Something to compare with: a text, the bits of a network as if it were one of IPv6, or a number."""
+
+    kind: Literal["exact", "prefix", "suffix", "present", "network", "number"]
+    text: str = ""
+    number: int = 0
+
+
+class ConditionRow(_Row, frozen=True):
+    """Any of the values, or with `negated` none of them."""
+
+    attribute: Literal[
+        "principal", "peer_address", "client_address", "port", "host", "path", "method", "header", "claim"
+    ]
+    values: tuple[ValueRow, ...]
+    negated: bool = False
+    name: str = ""  # of a header, in lower case; of a claim, for people
+    claim: int = 0  # index into RoutingTable.claims
+
+
+class PolicyRuleRow(_Row, frozen=True):
+    """Any source whose conditions all hold, any such target, and all conditions; none at all holds."""
+
+    sources: tuple[tuple[ConditionRow, ...], ...] = ()
+    targets: tuple[tuple[ConditionRow, ...], ...] = ()
+    conditions: tuple[ConditionRow, ...] = ()
+
+
+class PolicyRow(_Row, frozen=True):
+    name: str
+    action: Literal["allow", "deny", "audit"]
+    dry_run: bool = False
+    of_routes: bool = False  # only for `routes`, however many those are
+    listeners: tuple[int, ...] = ()  # indexes; none: all
+    routes: tuple[tuple[int, int], ...] = ()  # table, and route in it
+    rules: tuple[PolicyRuleRow, ...] = ()
 
 
 class LogItemRow(_Row, frozen=True):
@@ -322,6 +480,12 @@ class RoutingTable(_Row, frozen=True):
     log_items: tuple[LogItemRow, ...]
     overload_connections: int = 0  # of all workers together
     overload_memory: int = 0
+    tls: tuple[TlsRow, ...] = ()
+    tls_library: Literal["cryptography", "system"] = "cryptography"
+    policies: tuple[PolicyRow, ...] = ()
+    claims: tuple[tuple[str, ...], ...] = ()  # that are asked for: the names on the way to each
+    providers: tuple[TokenProviderRow, ...] = ()
+    claim_fields: tuple[str, ...] = ()  # header fields that are made of claims, in lower case
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -1,7 +1,7 @@
 """Circuit breakers of the model to rows of the routing table."""
 
-from tulle.controlplane.model_circuit_breaker import FailureRate, RetryBudget
-from tulle.controlplane.table import FailureRateRow, RetryBudgetRow
+from tulle.controlplane.model_circuit_breaker import AdaptiveConcurrency, FailureRate, RetryBudget
+from tulle.controlplane.table import AdaptiveRow, FailureRateRow, RetryBudgetRow
 from tulle.controlplane.units import nanoseconds
 
 
@@ -20,4 +20,22 @@ def failure_rate_row(rate: FailureRate | None) -> FailureRateRow | None:
         max_open=nanoseconds(rate.max_open),
         half_open_requests=rate.half_open_requests,
         scope=tuple(rate.scope),
+    )
+
+
+def adaptive_row(adaptive: AdaptiveConcurrency | None) -> AdaptiveRow | None:
+    if adaptive is None:
+        return None
+    limits, rtt = adaptive.concurrency_limit_params, adaptive.min_rtt_calc_params
+    interval = nanoseconds(rtt.interval)
+    return AdaptiveRow(
+        percentile=adaptive.sample_aggregate_percentile / 100,
+        buffer=rtt.buffer / 100,
+        min_concurrency=rtt.min_concurrency,
+        max_concurrency=limits.max_concurrency_limit,
+        request_count=rtt.request_count,
+        update_interval=nanoseconds(limits.concurrency_update_interval),
+        measure_interval=interval,
+        jitter=int(interval * rtt.jitter / 100),
+        fixed_rtt=nanoseconds(rtt.fixed_value or "0s"),
     )

@@ -9,6 +9,8 @@ from tulle.controlplane.model_health import HealthCheck, OutlierDetection
 from tulle.controlplane.table import HealthCheckRow, OutlierRow
 from tulle.controlplane.units import nanoseconds
 
+GRPC_CHECK = "/grpc.health.v1.Health/Check"
+
 
 def outlier_row(policy: OutlierDetection | None) -> OutlierRow | None:
     """The names are the same; durations become nanoseconds."""
@@ -20,8 +22,8 @@ def outlier_row(policy: OutlierDetection | None) -> OutlierRow | None:
     return OutlierRow(**values)
 
 
-def health_check_row(checks: Sequence[HealthCheck]) -> HealthCheckRow | None:
-    """There is at most one."""
+def health_check_row(checks: Sequence[HealthCheck], http2: bool) -> HealthCheckRow | None:
+    """There is at most one. `http2`: that is what the cluster's endpoints speak."""
     if not checks:
         return None
     check = checks[0]
@@ -36,6 +38,16 @@ def health_check_row(checks: Sequence[HealthCheck]) -> HealthCheckRow | None:
         port=check.port or 0,
         reuse_connection=check.reuse_connection,
     )
+    if check.grpc is not None:
+        return replace(
+            row,
+            path=GRPC_CHECK,
+            host=check.grpc.authority or "",
+            method="POST",
+            http2=True,
+            grpc=True,
+            service=check.grpc.service,
+        )
     if check.http is None:
         return row
     http = check.http
@@ -46,6 +58,7 @@ def health_check_row(checks: Sequence[HealthCheck]) -> HealthCheckRow | None:
         method=http.method,
         headers=tuple(http.headers.items()),
         statuses=tuple(status_range(text) for text in http.expected_statuses),
+        http2=http.protocol == "http2" or (http.protocol is None and http2),
     )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from tulle._fast.policy.path import path_in_normal_form
+from tulle.controlplane.grpc_match import path_of
 from tulle.controlplane.model_matches import Match, PathMatch, ValueMatch
 from tulle.controlplane.table import MatchRow, PredicateRow
 
 _ANY_MATCH = (MatchRow(),)
-_ANY_PATH = PathMatch(prefix="/")
 
 
 def match_rows(matches: Sequence[Match]) -> tuple[MatchRow, ...]:
@@ -16,13 +16,15 @@ def match_rows(matches: Sequence[Match]) -> tuple[MatchRow, ...]:
 
 
 def _match(match: Match) -> MatchRow:
-    kind, path = _path(match.path) if match.path is not _ANY_PATH else ("prefix", "")
+    kind, path = _path(path_of(match))
     return MatchRow(
         kind,  # type: ignore[arg-type]
         path,
         match.method or "",
         predicate_rows(match.headers) if match.headers else (),
         predicate_rows(match.query, lower=False) if match.query else (),
+        (match.grpc.service or "") if match.grpc else "",
+        (match.grpc.method or "") if match.grpc else "",
     )
 
 

@@ -1,8 +1,10 @@
 """Routes of the model to rows of the routing table."""
 
+import socket
 from collections.abc import Iterable
 
-from tulle.controlplane.model import Listener
+from tulle.controlplane.address import SocketAddress, parse_address
+from tulle.controlplane.model_hedging import Hedging
 from tulle.controlplane.model_routes import (
     Backend,
     HeaderEdits,
@@ -15,6 +17,7 @@ from tulle.controlplane.subsets import ClusterIndex
 from tulle.controlplane.table import (
     BackendRow,
     EditRow,
+    HedgeRow,
     PathEditRow,
     ResponseRow,
     RetryRow,
@@ -22,6 +25,7 @@ from tulle.controlplane.table import (
     TableRow,
     TargetRow,
 )
+from tulle.controlplane.tabulate_jwt import TokenIndex
 from tulle.controlplane.tabulate_matches import match_rows, predicate_rows
 from tulle.controlplane.tabulate_traffic import cors_row, fault_row, mirror_rows, rate_rows
 from tulle.controlplane.units import nanoseconds, size_in_bytes
@@ -31,9 +35,22 @@ _NO_EDITS = HeaderEdits()
 DEFAULT_RESPONSE_TIMEOUT = "15s"
 
 
-def table_row(name: str, routes: list[Route], cluster_index: ClusterIndex) -> TableRow:
+def destination_name(destination: str) -> str:
+    """An address as the table of hosts has it, and as workers write it."""
+    address = parse_address(destination)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return str(SocketAddress(socket.inet_ntop(family, socket.inet_pton(family, address.host)), address.port))
+
+
+def table_row(
+    name: str, routes: list[Route], cluster_index: ClusterIndex, tokens: TokenIndex, called: frozenset[str]
+) -> TableRow:
+    """`called` are clusters of services of gRPC, known as such without the routes."""
     return TableRow(
-        name, tuple(_route(route, name, index, cluster_index) for index, route in enumerate(routes))
+        name,
+        tuple(
+            _route(route, name, index, cluster_index, tokens, called) for index, route in enumerate(routes)
+        ),
     )
 
 
@@ -42,13 +59,23 @@ def route_name(route: Route, table: str, position: int) -> str:
     return route.name or f"{table}[{position}]"
 
 
-def _route(route: Route, table: str, position: int, cluster_index: ClusterIndex) -> RouteRow:
+def _route(
+    route: Route,
+    table: str,
+    position: int,
+    cluster_index: ClusterIndex,
+    tokens: TokenIndex,
+    called: frozenset[str],
+) -> RouteRow:
     request_timeout, late_timeout = _request_timeouts(route.timeouts)
     timeouts = route.timeouts
     return RouteRow(
         name=route_name(route, table, position),
         kind="redirect" if route.redirect else "response" if route.response else "forward",
-        hostnames=tuple(["" if name == "*" else name.lower() for name in route.hostnames]),
+        hostnames=(
+            *["" if name == "*" else name.lower() for name in route.hostnames],
+            *map(destination_name, route.destinations),
+        ),
         matches=match_rows(route.matches),
         backends=_backends(route.backends, cluster_index),
         request_timeout=request_timeout,
@@ -56,6 +83,7 @@ def _route(route: Route, table: str, position: int, cluster_index: ClusterIndex)
         try_timeout=nanoseconds(timeouts.per_try),
         idle_timeout=nanoseconds(timeouts.idle),
         retry=_retry(route.retries) if route.retries else None,
+        hedge=_hedge(route.hedging) if route.hedging else None,
         target=_target(route),
         status=route.redirect.status if route.redirect else route.response.status if route.response else 0,
         response=ResponseRow(route.response.body, route.response.content_type) if route.response else None,
@@ -69,7 +97,14 @@ def _route(route: Route, table: str, position: int, cluster_index: ClusterIndex)
         fault=fault_row(route.fault) if route.fault else None,
         cors=cors_row(route.cors) if route.cors else None,
         mirrors=mirror_rows(route.mirror, cluster_index),
+        token=tokens.requirement(route.jwt),
+        grpc=any(match.grpc is not None for match in route.matches) or _all_called(route.backends, called),
     )
+
+
+def _all_called(backends: list[Backend], called: frozenset[str]) -> bool:
+    """Whether a route leads to such clusters and no others."""
+    return bool(backends) and all(backend.cluster in called for backend in backends)
 
 
 def _request_timeouts(timeouts: Timeouts) -> tuple[int, int]:
@@ -114,6 +149,12 @@ def _retry(retries: Retries) -> RetryRow:
     )
 
 
+def _hedge(hedging: Hedging) -> HedgeRow:
+    return HedgeRow(
+        nanoseconds(hedging.delay or "0s"), hedging.quantile or 0.0, nanoseconds(hedging.min_delay)
+    )
+
+
 def _target(route: Route) -> TargetRow | None:
     if route.redirect:
         redirect = route.redirect
@@ -147,13 +188,16 @@ def _values(kind: str, items: Iterable[tuple[str, str]]) -> list[EditRow]:
     return [EditRow(kind, name, value) for name, value in items]  # type: ignore[arg-type]
 
 
-def forwarding_table_row(listener: Listener, cluster_index: ClusterIndex) -> TableRow:
+def forwarding_table_row(
+    listener: str, backends: list[Backend], cluster_index: ClusterIndex, called: frozenset[str]
+) -> TableRow:
     """What a listener without routes has in their place: one route for everything."""
     route = RouteRow(
-        name=listener.name,
+        name=listener,
         kind="forward",
         matches=match_rows([]),
-        backends=_backends(listener.backends, cluster_index),
+        backends=_backends(backends, cluster_index),
         connect=True,
+        grpc=_all_called(backends, called),
     )
-    return TableRow(f"listener:{listener.name}", (route,))
+    return TableRow(f"listener:{listener}", (route,))

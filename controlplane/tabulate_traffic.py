@@ -1,8 +1,9 @@
 """Traffic policies of the model to rows of the routing table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tulle.controlplane.model_traffic import Cors, Fault, Mirror, RateLimit, RateLimitKey
+from tulle.controlplane.subsets import ClusterIndex
 from tulle.controlplane.table import CorsRow, FaultRow, MirrorRow, RateRow
 from tulle.controlplane.tabulate_matches import predicate_rows
 from tulle.controlplane.units import nanoseconds
@@ -28,6 +29,8 @@ def _rate_row(limit: RateLimit) -> RateRow:
         key="header" if isinstance(limit.key, RateLimitKey) else limit.key,
         header=header,
         always=limit.report == "always",
+        ipv4_bits=limit.ipv4_prefix_length,
+        ipv6_bits=limit.ipv6_prefix_length,
     )
 
 
@@ -42,10 +45,15 @@ def cors_row(cors: Cors) -> CorsRow:
     )
 
 
-def mirror_rows(mirrors: Sequence[Mirror], cluster_index: Mapping[str, int]) -> tuple[MirrorRow, ...]:
+def mirror_rows(mirrors: Sequence[Mirror], cluster_index: ClusterIndex) -> tuple[MirrorRow, ...]:
     return tuple(
         [
-            MirrorRow(cluster_index[mirror.cluster], share_of(mirror.percentage), mirror.shadow_host)
+            MirrorRow(
+                cluster_index[mirror.cluster],
+                share_of(mirror.percentage),
+                mirror.shadow_host,
+                cluster_index.subset(mirror.cluster, mirror.subset),
+            )
             for mirror in mirrors
         ]
     )

@@ -9,12 +9,16 @@ from tulle.controlplane.validate_values import check_durations
 HASHING = ("ring_hash", "maglev")
 # what only some algorithms heed
 HEEDED = {
+    "choices": ("least_request", "peak_ewma"),
     "peak_ewma": ("peak_ewma",),
     "ring_hash": ("ring_hash",),
     "hash_on": HASHING,
     "bounded_load": HASHING,
     "slow_start": ("round_robin", "least_request", "random", "peak_ewma"),
 }
+
+
+_DEFAULTS = Cluster()
 
 
 def check_balancing(cluster: Cluster, path: Path, report: Report) -> None:
@@ -27,7 +31,7 @@ def check_balancing(cluster: Cluster, path: Path, report: Report) -> None:
         cookie = cluster.session_affinity.cookie
         check_durations({"ttl": cookie.ttl}, (*path, "session_affinity", "cookie"), (), report)
     for key, algorithms in HEEDED.items():
-        if getattr(cluster, key) and cluster.load_balancer not in algorithms:
+        if getattr(cluster, key) != getattr(_DEFAULTS, key) and cluster.load_balancer not in algorithms:
             report.warning(
                 "unused-balancing", (*path, key),
                 f"means nothing with load_balancer {cluster.load_balancer}",

@@ -8,7 +8,11 @@ from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.problems import Path
 from tulle.controlplane.validate_balancing import check_balancing
 from tulle.controlplane.validate_circuit_breaker import check_circuit_breaker
+from tulle.controlplane.validate_greeting import check_introduction
 from tulle.controlplane.validate_health import check_health_checks, check_outlier_detection
+from tulle.controlplane.validate_http import check_http_of_cluster
+from tulle.controlplane.validate_interception import check_anywhere
+from tulle.controlplane.validate_tls import check_cluster_tls
 from tulle.controlplane.validate_values import LEAST_HEAD, MOST_HEAD, check_durations, check_size
 
 
@@ -26,8 +30,20 @@ def check_clusters(clusters: Mapping[str, Cluster], report: Report) -> None:
         )  # fmt: skip
         check_size(cluster.max_response_head, (*path, "max_response_head"), LEAST_HEAD, MOST_HEAD, report)
         check_circuit_breaker(cluster.circuit_breaker, (*path, "circuit_breaker"), report)
+        check_http_of_cluster(cluster, path, report)
+        if cluster.original_destination:
+            check_anywhere(cluster, path, report)
+            continue
         _check_endpoints(cluster, path, report)
         check_balancing(cluster, path, report)
+        if cluster.tls is None and cluster.protocol == "auto":
+            report.error(
+                "combination", (*path, "protocol"), "is auto, but without TLS an endpoint cannot choose",
+                "Write what the endpoints speak, `http1` or `http2`, or add `tls`.",
+            )  # fmt: skip
+        if cluster.tls is not None:
+            check_cluster_tls(cluster.tls, cluster.protocol, (*path, "tls"), report)
+        check_introduction(cluster, path, report)
         check_health_checks(cluster.health_checks, cluster.endpoints, (*path, "health_checks"), report)
         if cluster.outlier_detection is not None:
             check_outlier_detection(

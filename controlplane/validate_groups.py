@@ -1,4 +1,4 @@
-"""The checks of how endpoints are cut into groups: zones, and the subsets that backends ask for.
+"""The checks of how endpoints are cut into groups: zones, and the subsets that backends and mirrors ask for.
 
 What is found is odd and never wrong: endpoints with other metadata, or in another zone, may come with the
 next version.
@@ -11,6 +11,7 @@ from tulle.controlplane.findings import Report, did_you_mean
 from tulle.controlplane.model import Config
 from tulle.controlplane.model_clusters import Cluster, ZoneAware
 from tulle.controlplane.model_routes import Backend
+from tulle.controlplane.model_traffic import Mirror
 from tulle.controlplane.problems import Path
 from tulle.controlplane.subsets import pairs
 from tulle.controlplane.table import Pairs
@@ -29,7 +30,7 @@ def check_groups(config: Config, report: Report) -> None:
             _check_subset(backend, cluster_of, (*path, "subset"), report)
 
 
-def _backends(config: Config) -> Iterator[tuple[Backend, Path]]:
+def _backends(config: Config) -> Iterator[tuple[Backend | Mirror, Path]]:
     """Those that ask for a subset."""
     for number, listener in enumerate(config.listeners):
         for index, backend in enumerate(listener.backends):
@@ -40,6 +41,9 @@ def _backends(config: Config) -> Iterator[tuple[Backend, Path]]:
             for index, backend in enumerate(route.backends):
                 if backend.subset:
                     yield backend, ("routes", name, number, "backends", index)
+            for index, mirror in enumerate(route.mirror):
+                if mirror.subset:
+                    yield mirror, ("routes", name, number, "mirror", index)
 
 
 def _check_zone(
@@ -77,7 +81,7 @@ def _has_names(cluster: Cluster) -> bool:
     return False
 
 
-def _check_subset(backend: Backend, cluster: Cluster, path: Path, report: Report) -> None:
+def _check_subset(backend: Backend | Mirror, cluster: Cluster, path: Path, report: Report) -> None:
     for key in backend.subset:
         if not any(key in endpoint.metadata for endpoint in cluster.endpoints):
             known = sorted({known for endpoint in cluster.endpoints for known in endpoint.metadata})

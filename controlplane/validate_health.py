@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from tulle.controlplane.address import is_name, parse_address
 from tulle.controlplane.findings import Report
 from tulle.controlplane.model_clusters import Endpoint
-from tulle.controlplane.model_health import HealthCheck, OutlierDetection
+from tulle.controlplane.model_health import HealthCheck, HttpCheck, OutlierDetection
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
-from tulle.controlplane.validate_values import check_durations
+from tulle.controlplane.validate_values import FRAMING_FIELDS, check_durations
 
 _ENFORCING = tuple(name for name in OutlierDetection.__struct_fields__ if name.startswith("enforcing_"))
 _LOCAL = tuple(name for name in _ENFORCING if "local_origin" in name)
@@ -63,15 +63,27 @@ def check_health_checks(
         positive = ("interval", "unhealthy_interval", "timeout")
         durations = {name: getattr(check, name) for name in (*positive, "interval_jitter")}
         check_durations(durations, where, positive, report)
-        if (check.http is None) == (check.tcp is None):
+        if sum(kind is not None for kind in (check.http, check.grpc, check.tcp)) != 1:
             report.error(
-                "combination", where, "must have one of http and tcp", "Write `http: {path: /healthz}`."
+                "combination", where, "must have one of http, grpc and tcp", "Write `http: {path: /healthz}`."
             )
-        for number, text in enumerate(check.http.expected_statuses if check.http else ()):
-            first, _, last = text.partition("-")
-            if last and last < first:
-                report.error(
-                    "order", (*where, "http", "expected_statuses", number), f"{text} ends before it begins"
-                )
+        if check.http is not None:
+            _check_http(check.http, (*where, "http"), report)
         if check.port is not None and any(endpoint.address.startswith("unix:") for endpoint in endpoints):
             report.error("combination", (*where, "port"), "means nothing for an endpoint with a path")
+
+
+def _check_http(http: HttpCheck, path: Path, report: Report) -> None:
+    if not http.path.startswith("/"):
+        report.error("path", (*path, "path"), f"{http.path!r} must begin with a slash")
+    for number, text in enumerate(http.expected_statuses):
+        first, _, last = text.partition("-")
+        if last and last < first:
+            report.error("order", (*path, "expected_statuses", number), f"{text} ends before it begins")
+    for name in http.headers:
+        if name.lower() in FRAMING_FIELDS:
+            report.error(
+                "header", (*path, "headers", name),
+                f"{name} frames the request or speaks for one connection; it cannot be set",
+                "There is `host` beside `headers`." if name.lower() == "host" else "",
+            )  # fmt: skip

@@ -16,6 +16,7 @@ BY_HEADERS = "retriable-headers"
 RETRY_REASONS = (
     "connect-failure", "reset", "reset-before-request", "refused-stream", "5xx", "gateway-error",
     "retriable-4xx", BY_STATUS, BY_HEADERS,
+    "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
 )  # fmt: skip
 
 _STATUS = re.compile(r"[1-5][0-9][0-9]")

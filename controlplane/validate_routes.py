@@ -6,6 +6,7 @@ from typing import Any
 
 from tulle._fast.policy.path import normalise_path
 from tulle.controlplane.findings import Report
+from tulle.controlplane.grpc_match import check_grpc, path_of
 from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.model_matches import Match, PathMatch, ValueMatch
 from tulle.controlplane.model_routes import (
@@ -18,21 +19,17 @@ from tulle.controlplane.model_routes import (
 )
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds
+from tulle.controlplane.validate_hedging import check_hedging
 from tulle.controlplane.validate_retries import check_retries
 from tulle.controlplane.validate_traffic import check_cors, check_fault, check_mirrors, check_rates
-from tulle.controlplane.validate_values import check_size
+from tulle.controlplane.validate_values import FRAMING_FIELDS, check_size
 
 MOST_SEGMENTS = 64  # of a prefix: MAX_PREFIX_SEGMENTS of the table image
 MOST_EDITS = 256  # fields that a route sets and adds: EXTRAS_MAX of a worker, less what it adds itself
 MOST_EDIT_BYTES = 64 << 10
 
 _HOSTNAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\*|\[[0-9A-Fa-f:.]+\]")
-# what frames the message, or speaks for one connection only (RFC 9110 section 7.6.1)
-_FRAMING = frozenset(
-    {"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
-     "transfer-encoding", "upgrade", "http2-settings", "expect"}
-)  # fmt: skip
-_NO_RETRIES_NEEDED = ("timeouts", "retries", "rewrite", "mirror")
+_NO_RETRIES_NEEDED = ("timeouts", "retries", "hedging", "rewrite", "mirror")
 _DEFAULTS = Route()
 
 
@@ -84,6 +81,8 @@ def _check_route(route: Route, path: Path, clusters: Mapping[str, Cluster], repo
         _check_timeouts(route.timeouts, (*path, "timeouts"), report)
     if route.retries is not None:
         check_retries(route.retries, (*path, "retries"), report, _check_value)
+    if route.hedging is not None:
+        check_hedging(route.hedging, route.timeouts, (*path, "hedging"), report)
     for key, edits in (
         ("request_headers", route.request_headers),
         ("response_headers", route.response_headers),
@@ -126,6 +125,8 @@ def _wrong_hostname(hostname: str) -> tuple[str, str]:
 
 def _check_match(match: Match, path: Path, report: Report) -> None:
     _check_path(match.path, (*path, "path"), report)
+    if match.grpc is not None:
+        check_grpc(match, path, report)
     if match.method is not None and match.method != match.method.upper() and match.method.isalpha():
         report.warning(
             "method-case", (*path, "method"), f"methods are compared with case, {match.method!r} is unusual",
@@ -200,7 +201,7 @@ def _check_edits(edits: HeaderEdits, path: Path, report: Report) -> None:
         report.error("size", path, f"sets and adds {size:,} bytes, more than {MOST_EDIT_BYTES:,}")
     for key in ("remove", "set", "add"):
         for index, name in enumerate(getattr(edits, key)):
-            if name.lower() in _FRAMING:
+            if name.lower() in FRAMING_FIELDS:
                 report.error(
                     "header", (*path, key, index if key == "remove" else name),
                     f"{name} frames the message or speaks for one connection; it cannot be changed",
@@ -224,7 +225,7 @@ def _check_path_edit(edit: PathEdit | None, route: Route, path: Path, report: Re
     if edit.replace_prefix is not None:
         if edit.replace_prefix and not edit.replace_prefix.startswith("/"):
             report.error("path", (*path, "replace_prefix"), f"{edit.replace_prefix!r} must begin with /")
-        if any(match.path.prefix is None for match in route.matches):
+        if any(path_of(match).prefix is None for match in route.matches):
             report.error(
                 "combination", (*path, "replace_prefix"), "needs a prefix in every match of its route",
                 "Use replace_full, or match by prefix.",
@@ -266,9 +267,9 @@ def _check_reachable(
     route: Route, path: Path, position: int, seen: dict[Any, tuple[int, int]], report: Report
 ) -> None:
     """Warn of a match that asks the same as an earlier one, which therefore always wins."""
-    hostnames = [name.lower() for name in route.hostnames] or ["*"]
+    hostnames = [name.lower() for name in (*route.hostnames, *route.destinations)] or ["*"]
     for index, match in enumerate(route.matches or _ANY_MATCH):
-        where = match.path
+        where = path_of(match)
         asked = (
             where.exact, (where.prefix or "/").rstrip("/") if where.prefix is not None else None, where.regex,
             match.method,

@@ -8,6 +8,8 @@ from tulle.controlplane.model_clusters import Cluster
 from tulle.controlplane.model_matches import ValueMatch
 from tulle.controlplane.model_traffic import Cors, Fault, Mirror, RateLimit
 from tulle.controlplane.problems import Path
+from tulle.controlplane.subsets import pairs
+from tulle.controlplane.table import Pairs
 from tulle.controlplane.tabulate_traffic import rate_name
 from tulle.controlplane.units import nanoseconds
 from tulle.controlplane.validate_values import check_durations
@@ -23,6 +25,7 @@ _ORIGIN = re.compile(
     r"(?:(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _IMPLIED_PORTS = {"http": "80", "https": "443"}
+_RATE_DEFAULTS = RateLimit(requests=1)
 ValueCheck = Callable[[ValueMatch, Path, Report], None]
 
 
@@ -39,6 +42,9 @@ def check_rates(limits: Sequence[RateLimit], path: Path, report: Report) -> None
                 "Give one of them another name, or take it out: the stricter one holds.",
             )  # fmt: skip
         _check_rate(limit, inner, report)
+        for key in ("ipv4_prefix_length", "ipv6_prefix_length"):
+            if limit.key != "client_address" and getattr(limit, key) != getattr(_RATE_DEFAULTS, key):
+                report.warning("limit-unused", (*inner, key), "means nothing without `key: client_address`")
 
 
 def _check_rate(limit: RateLimit, path: Path, report: Report) -> None:
@@ -117,13 +123,12 @@ def check_mirrors(
 ) -> None:
     if len(mirrors) > MOST_MIRRORS:
         report.error("size", path, f"has {len(mirrors)} mirrors, more than {MOST_MIRRORS}")
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, Pairs], int] = {}
     for index, mirror in enumerate(mirrors):
+        goal = (mirror.cluster, pairs(mirror.subset))
         if mirror.cluster not in clusters:
             report.unknown((*path, index, "cluster"), "is no cluster", mirror.cluster, "clusters", clusters)
-        if seen.setdefault(mirror.cluster, index) != index:
-            report.error(
-                "duplicate", (*path, index, "cluster"), f"{path[-1]}[{seen[mirror.cluster]}] goes there too"
-            )
+        if seen.setdefault(goal, index) != index:
+            report.error("duplicate", (*path, index, "cluster"), f"{path[-1]}[{seen[goal]}] goes there too")
         if mirror.percentage == 0:
             report.warning("never", (*path, index, "percentage"), "is 0: nothing is mirrored")

@@ -6,6 +6,11 @@ from tulle.controlplane.findings import Report
 from tulle.controlplane.problems import Path
 from tulle.controlplane.units import nanoseconds, size_in_bytes
 
+# what frames the message, or speaks for one connection only (RFC 9110 section 7.6.1)
+FRAMING_FIELDS = frozenset(
+    {"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
+     "transfer-encoding", "upgrade", "http2-settings", "expect"}
+)  # fmt: skip
 LEAST_HEAD = 1024
 MOST_HEAD = 96 << 10  # a head has to lie in one large buffer, with what is added to it
 

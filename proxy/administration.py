@@ -1,10 +1,12 @@
 """The admin server's life: loaded when a configuration has one, moved when its address changes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from tulle.proxy.children import Children
+from tulle.proxy.control.companion import ControlFollower
+from tulle.proxy.health.companion import HealthChecks
 from tulle.proxy.listeners import ADMIN, Listeners, Place
 from tulle.proxy.reload import Reloader
 from tulle.proxy.workers import Workers
@@ -21,14 +23,18 @@ class Administration:
         children: Children,
         workers: Workers,
         reloader: Reloader,
-        drain_listeners: Callable[[], None],
+        health: HealthChecks,
+        drain_listeners: Callable[[Collection[str]], list[int]],
         leave: Callable[[], None],
     ) -> None:
         self.children = children
         self.workers = workers
         self.reloader = reloader
+        self.health = health
         self.drain_listeners = drain_listeners
         self.leave = leave
+        self.certificate_reloads: Callable[[], dict[str, int]] = dict  # by outcome; of one that has TLS
+        self.follower: ControlFollower | None = None
         self.began = time.time()
         self.not_ready = "STARTING"  # why no traffic is served; "" when it is
         self.address: str | None = None

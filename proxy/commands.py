@@ -3,14 +3,21 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import tulle
+from tulle.proxy.arguments import add_command, count
+from tulle.proxy.control import commands as control_commands
 from tulle.proxy.demo import command as demo
 from tulle.proxy.failure import Failure
+from tulle.proxy.identity import ca_command
+from tulle.proxy.injection import command as injection
+from tulle.proxy.interception import redirect_command, run_command
 from tulle.proxy.messages import complain
-from tulle.proxy.spawner import Handle
+
+if TYPE_CHECKING:
+    from tulle.proxy.start import Options
 
 DESCRIPTION = "Tulle is a service mesh: a sidecar proxy beside every service."
 EPILOG = """\
@@ -34,7 +41,8 @@ running program without dropping a connection.
 Examples:
   tulle proxy -c tulle.yaml
   tulle proxy -c tulle.yaml --workers 2 --pid-file /run/tulle.pid
-  tulle proxy --listen 127.0.0.1:8080 --to 127.0.0.1:9001 --to 127.0.0.1:9002"""
+  tulle proxy --listen 127.0.0.1:8080 --to 127.0.0.1:9001 --to 127.0.0.1:9002
+  tulle proxy --control 127.0.0.1:15010 --token-file cart.token"""
 
 RELOAD = """\
 Have a running proxy take its changed file, wait, and say the new version, or every reason why it was refused;
@@ -69,11 +77,11 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def run(words: Sequence[str], spawner: Handle | None) -> int:
-    """Run the command that these words are; the exit status. `spawner` is for `proxy`."""
+def run(words: Sequence[str], proxy: "Callable[[Options], int] | None" = None) -> int:
+    """Run the command that these words are; the exit status. `proxy` runs a sidecar, when they say so."""
     options = make_parser().parse_args(words)
     try:
-        return int(options.run(options, spawner))
+        return int(options.run(options, proxy))
     except Failure as failure:
         for line in failure.lines:
             complain(line)
@@ -91,36 +99,33 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tulle {tulle.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    _add_proxy(_command(commands, "proxy", "run a sidecar in the foreground", PROXY, PROXY_EPILOG))
-    _add_check(_command(commands, "check", "validate a configuration", CHECK, CHECK_EPILOG))
-    _add_reload(_command(commands, "reload", "have a sidecar take its changed file", RELOAD, RELOAD_EPILOG))
-    _add_explain(
-        _command(commands, "explain", "which route takes a request, and why", EXPLAIN, EXPLAIN_EPILOG)
+    _add_proxy(add_command(commands, "proxy", "run a sidecar in the foreground", PROXY, PROXY_EPILOG))
+    _add_check(add_command(commands, "check", "validate a configuration", CHECK, CHECK_EPILOG))
+    _add_reload(
+        add_command(commands, "reload", "have a sidecar take its changed file", RELOAD, RELOAD_EPILOG)
     )
+    _add_explain(
+        add_command(commands, "explain", "which route takes a request, and why", EXPLAIN, EXPLAIN_EPILOG)
+    )
+    ca_command.add_parser(commands)
+    control_commands.add_parsers(commands)
+    injection.add_parsers(commands)
+    redirect_command.add_parser(commands)
+    run_command.add_parser(commands)
     demo.add_parser(commands)
     return parser
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    about: str,
-    description: str,
-    epilog: str,
-) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=about,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 def _add_proxy(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to run, one of").add_mutually_exclusive_group(required=True)
     what.add_argument("-c", "--config", metavar="FILE", help="the configuration")
     what.add_argument("--listen", metavar="ADDRESS", help="without a file: take connections at HOST:PORT")
+    what.add_argument(
+        "--control",
+        metavar="ADDRESS",
+        action="append",
+        help="have all from the control plane at HOST:PORT; may be repeated",
+    )
     parser.add_argument(
         "--to",
         metavar="ADDRESS",
@@ -128,9 +133,16 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="and pass requests on to there; may be repeated",
     )
+    parser.add_argument("--token-file", metavar="FILE", help="the join token, with --control")
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        default="/var/lib/tulle",
+        help="where its certificate and its part of the mesh are kept, with --control",
+    )
     parser.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         metavar="N",
         help="instead of the configuration's; default: the CPUs it may use",
     )
@@ -153,15 +165,20 @@ def _add_zone(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run_proxy(options: argparse.Namespace, spawner: Handle) -> int:
-    from tulle.proxy import start
+def _run_proxy(options: argparse.Namespace, proxy: "Callable[[Options], int]") -> int:
+    from tulle.proxy.start import Options
 
     if bool(options.listen) != bool(options.to):
         options.parser.error("--listen and --to go together")
-    source = {"file": options.config} if options.config else {"listen": options.listen, "to": options.to}
+    source: dict[str, Any] = {"listen": options.listen, "to": options.to}
+    if options.config:
+        source = {"file": options.config}
+    elif options.control:
+        own = {"state_dir": options.state_dir, "token_file": options.token_file}
+        source = {"control": options.control, **own}
     if options.zone is not None:
         source["zone"] = options.zone
-    return start.run(spawner, start.Options(source, options.workers, options.pid_file, tuple(sys.argv[1:])))
+    return proxy(Options(source, options.workers, options.pid_file, tuple(sys.argv[1:])))
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
@@ -170,7 +187,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run_check)
 
 
-def _run_check(options: argparse.Namespace, spawner: None) -> int:
+def _run_check(options: argparse.Namespace, proxy: None) -> int:
     from pathlib import Path
 
     from tulle.controlplane.check import run_check
@@ -181,7 +198,7 @@ def _run_check(options: argparse.Namespace, spawner: None) -> int:
 def _add_reload(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--pid-file", metavar="FILE", help="the PID file of the proxy")
-    which.add_argument("--pid", type=_count, metavar="N", help="its PID")
+    which.add_argument("--pid", type=count, metavar="N", help="its PID")
     parser.add_argument(
         "--runtime-dir",
         metavar="DIR",
@@ -193,7 +210,7 @@ def _add_reload(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run_reload)
 
 
-def _run_reload(options: argparse.Namespace, spawner: None) -> int:
+def _run_reload(options: argparse.Namespace, proxy: None) -> int:
     from tulle.proxy import reload_command
 
     return reload_command.run(options.pid_file, options.pid, options.runtime_dir, options.timeout)
@@ -207,17 +224,33 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
         "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="may be repeated"
     )
     parser.add_argument("--listener", metavar="NAME", help="which takes the request (default: the first)")
+    asker = parser.add_argument_group("who asks, for authorization policies")
+    asker.add_argument("--principal", metavar="NAME", default="", help="whom the client's certificate names")
+    asker.add_argument("--source", metavar="ADDRESS", default="", help="the address it connects from")
+    asker.add_argument(
+        "--client",
+        metavar="ADDRESS",
+        default="",
+        help="its address as trusted proxies tell it (default: SOURCE)",
+    )
+    asker.add_argument(
+        "--claim", metavar="NAME=VALUE", action="append", default=[], help="of its token; may be repeated"
+    )
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("url", metavar="URL", help="a whole one, or a path with a host header")
     parser.set_defaults(run=_run_explain)
 
 
-def _run_explain(options: argparse.Namespace, spawner: None) -> int:
+def _run_explain(options: argparse.Namespace, proxy: None) -> int:
     from pathlib import Path
 
     from tulle.proxy.explain import run_explain
+    from tulle.proxy.explain_policies import Asker
 
-    return run_explain(Path(options.config), options.method, options.url, options.header, options.listener)
+    asker = Asker(options.principal, options.source, options.client, options.claim)
+    return run_explain(
+        Path(options.config), options.method, options.url, options.header, options.listener, asker=asker
+    )
 
 
 def _zone(text: str) -> str:
@@ -225,10 +258,3 @@ def _zone(text: str) -> str:
     if not 1 <= len(text) <= 63:
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a zone: 1 to 63 characters")
     return text
-
-
-def _count(text: str) -> int:
-    """A number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)

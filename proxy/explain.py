@@ -29,11 +29,15 @@ from tulle.controlplane.table import (
     decode_table,
 )
 from tulle.controlplane.units import duration_text
+from tulle.proxy.explain_clusters import guard_lines, try_lines
+from tulle.proxy.explain_policies import Asker, Ruling, ruling
 from tulle.proxy.explain_traffic import traffic_lines
 from tulle.proxy.failure import Failure
 
 MOST_SHOWN = 20  # other routes
 MOST_ASKED = 5000  # other routes that are looked into
+NOBODY = Asker()
+DENIED = "answer    403: access denied (RBAC)"
 _VERDICTS = {
     "method": "the method differs",
     "header": "a header differs",
@@ -68,8 +72,9 @@ def run_explain(
     headers: Sequence[str] = (),
     listener: str | None = None,
     out: TextIO | None = None,
+    asker: Asker = NOBODY,
 ) -> int:
-    """Print what becomes of a request; the exit status is 0 when a route takes it, else 1.
+    """Print what becomes of a request; the exit status is 0 when a route takes it and policies allow it.
 
     `url` is a whole one, or a path with `headers` (`name: value`) that give the host. `Failure` when the
     config cannot be used, or there is no such listener.
@@ -78,9 +83,15 @@ def run_explain(
     table, image = _compiled(config)
     row = _listener(table, listener)
     found = Found(*Explainer(image).match(row.name, *request))
-    lines = explanation(table, row, request, found)
+    ruled = Ruling(True, [])
+    if found.path is not None:
+        host = request.host.removesuffix(b".")
+        place = table.listeners.index(row)
+        asked = (request.method, host, found.path, list(request.headers))
+        ruled = ruling(image, table, place, found.route, asked, asker)
+    lines = explanation(table, row, request, found, ruled)
     print("\n".join(lines), file=sys.stdout if out is None else out)
-    return 0 if found.route is not None else 1
+    return 0 if found.route is not None and ruled.allowed else 1
 
 
 def parse_request(method: str, url: str, headers: Sequence[str]) -> Request:
@@ -103,10 +114,12 @@ def parse_request(method: str, url: str, headers: Sequence[str]) -> Request:
 
 
 def _compiled(config: Path) -> tuple[RoutingTable, bytes | mmap.mmap]:
-    result, routes, endpoints = compile_config(config, None, 1)
+    result, routes, endpoints, tls = compile_config(config, None, 1)
     if not result.ok:
         raise Failure(*[problem.text(str(config)) for problem in result.errors])
-    os.close(endpoints)
+    for descriptor in (endpoints, tls):
+        if descriptor >= 0:
+            os.close(descriptor)
     try:
         return decode_table(result.table), mmap.mmap(routes, 0, prot=mmap.PROT_READ)
     finally:
@@ -124,7 +137,9 @@ def _listener(table: RoutingTable, name: str | None) -> ListenerRow:
 # -- what becomes of it ---------------------------------------------------------------------------------
 
 
-def explanation(table: RoutingTable, listener: ListenerRow, request: Request, found: Found) -> list[str]:
+def explanation(
+    table: RoutingTable, listener: ListenerRow, request: Request, found: Found, ruled: Ruling
+) -> list[str]:
     """The lines to print."""
     method, host, path = (text.decode(errors="replace") for text in request[:3])
     lines = [f"request   {method} {path} for {host or 'no host'}, on the listener {listener.name}"]
@@ -138,14 +153,19 @@ def explanation(table: RoutingTable, listener: ListenerRow, request: Request, fo
     before = sum(len(group.routes) for group in table.tables[: listener.table])
     group = table.tables[listener.table]
     if found.route is None or found.match is None:
-        lines.append("answer    404: no route takes it (NR)")
+        lines += ruled.lines
+        lines.append("answer    404: no route takes it (NR)" if ruled.allowed else DENIED)
         return lines + _others(table, listener, request, found, before)
     route = group.routes[found.route - before]
     place = f"routes.{group.name}[{found.route - before}]"
     lines.append(f"route     {route.name} ({place})")
     lines.append(f"because   {_asks(route.matches[found.match])}; {_hosts(route)}")
-    lines += traffic_lines(table, listener, route)
-    lines += _outcome(table, route, found)
+    lines += ruled.lines
+    if ruled.allowed:
+        lines += traffic_lines(table, listener, route)
+        lines += _outcome(table, route, found)
+    else:
+        lines.append(DENIED)
     return lines + _others(table, listener, request, found, before)
 
 
@@ -188,13 +208,9 @@ def _forwarded(table: RoutingTable, route: RouteRow, found: Found) -> Iterator[s
         ("idle", route.idle_timeout),
     )
     yield "timeouts  " + ", ".join(f"{name} {duration_text(value)}" for name, value in limits if value)
-    if route.retry is not None and route.retry.attempts:
-        retry = route.retry
-        reasons = ", ".join([*retry.on, *[str(status) for status in retry.statuses]])
-        pause = f"pauses up to {duration_text(retry.base)}, doubling to {duration_text(retry.longest)}"
-        yield f"retries   {retry.attempts} after {reasons}; {pause}"
-    else:
-        yield "retries   none"
+    yield from try_lines(route)
+    for index in dict.fromkeys(backend.cluster for backend in route.backends):
+        yield from guard_lines(table.clusters[index])
 
 
 def subset_text(subset: Pairs) -> str:
@@ -218,7 +234,8 @@ def _edit(edit: EditRow) -> str:
 
 def _asks(match: MatchRow) -> str:
     """What a match asks for, in words."""
-    parts = [f"{match.kind} {match.path or '/'}"]
+    call = "/".join(part for part in (match.service, match.rpc) if part)
+    parts = [f"gRPC {call}" if call else f"{match.kind} {match.path or '/'}"]
     if match.method:
         parts.append(f"method {match.method}")
     parts += [f"header {_predicate(row)}" for row in match.headers]

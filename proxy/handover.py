@@ -43,7 +43,7 @@ def describe(reloader: Reloader, workers: Workers, began: float) -> Words:
             "version": current.version,
             "serial": current.serial,
             "settings": current.described,
-            "descriptors": [current.routes, current.endpoints, current.names, current.table],
+            "descriptors": current.descriptors(),
             "resolved": current.resolved,
         },
         "version": reloader.version,

@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -14,20 +14,23 @@ from tulle.proxy import handover, loop, notify, runtime_dir, sockets, upgrade
 from tulle.proxy.administration import Administration
 from tulle.proxy.children import Children, answer
 from tulle.proxy.configuration import Configuration, Settings, read_result
+from tulle.proxy.control.companion import PART, ControlFollower, keep
 from tulle.proxy.control_socket import ControlSocket
 from tulle.proxy.failure import Failure
 from tulle.proxy.health.companion import HealthChecks
+from tulle.proxy.identity.companion import Certificates
 from tulle.proxy.limits import raise_open_files
 from tulle.proxy.listeners import Listeners, admin_places
 from tulle.proxy.logger import Logger
 from tulle.proxy.loop import Task, current, spawn
 from tulle.proxy.messages import complain, say, warn
 from tulle.proxy.pidfile import PidFile
-from tulle.proxy.protocol import Control, ControlMessage
 from tulle.proxy.reload import Reloader
 from tulle.proxy.shared import Shared
 from tulle.proxy.spawner import Handle
 from tulle.proxy.start import Options
+from tulle.proxy.sweeper import Sweeper
+from tulle.proxy.tokens.companion import Tokens
 from tulle.proxy.waiting import Queue, Timeout, first
 from tulle.proxy.workers import GRACE, Workers
 
@@ -85,12 +88,19 @@ class Master:
             self.children, self.workers, self.listeners, first, options.source, options.workers
         )
         self.reloader.on_taken = self._apply
+        self.sweeper = Sweeper(self.children, self.workers, self.reloader)
         self.health = HealthChecks(self.children, self.shared)
         self.reloader.on_endpoints = self.health.follow
+        self.follower = ControlFollower(self.children, self._take_part)
+        self.tokens = Tokens(self.children, self.workers)
+        self.reloader.on_install = self.tokens.prepare
         self.logger = Logger(self.shared.stats, self.shared.log)
         self.administration = Administration(
-            self.children, self.workers, self.reloader, self.drain_listeners, self.leave
+            self.children, self.workers, self.reloader, self.health, self.drain_listeners, self.leave
         )
+        self.certificates = Certificates(self.reloader)
+        self.administration.certificate_reloads = self.certificates.counts
+        self.administration.follower = self.follower
         self.pid_file = PidFile(options.pid_file) if options.pid_file else None
         self.control: ControlSocket | None = None
         self.signals: Queue[signal.Signals] = Queue()
@@ -123,9 +133,12 @@ class Master:
         await self._use(settings)
         await self.reloader.resolve(first)
         self.health.follow(first)
+        self.certificates.follow(first)
+        self.tokens.prepare(first)
         self.workers.configuration = first
         self.workers.set_count(settings.workers, settings.drain_timeout)
         await self._first_workers()
+        self.follower.follow(first)
         self._open_control_socket(settings)
         if self.pid_file:
             self.pid_file.write()
@@ -138,9 +151,14 @@ class Master:
         await self.workers.keepers.refresh()
         self.administration.began = words["began"]
         self.workers.configuration = current
+        # old workers ask the verifier that begins now: the one that they had has left with the former program
+        self.tokens.prepare(current)
         raise_open_files(current.settings)
         await self._use(current.settings)
         self.health.follow(current)
+        self.certificates.follow(current)
+        self.follower.follow(current)
+        self.sweeper.follow(current)
         self._open_control_socket(current.settings)
         outcome = await self.reloader.renew_workers(START_TIMEOUT)
         if not outcome.reasons:
@@ -201,6 +219,10 @@ class Master:
         self.workers.set_count(settings.workers, settings.drain_timeout)
         await self._use(settings)
         self.health.follow(self.reloader.current)
+        self.tokens.follow(self.reloader.current)
+        self.certificates.follow(self.reloader.current)
+        self.follower.follow(self.reloader.current)
+        self.sweeper.follow(self.reloader.current)
 
     async def _tend(self) -> None:
         """Do what signals ask for, until all workers have left."""
@@ -249,8 +271,21 @@ class Master:
         slim_down()
         return {"version": outcome.version, "reasons": list(outcome.reasons)}
 
+    async def _take_part(self, candidate: str) -> tuple[str, ...]:
+        """Have all workers use another part of the mesh; why not."""
+        if self.administration.not_ready:
+            return ("the proxy takes no more connections",)
+        part = os.path.join(os.path.dirname(candidate), PART)
+        outcome = await self.reloader.take_part(candidate, lambda: keep(candidate, part))
+        if not outcome.reasons:
+            say(f"version {outcome.version}: mesh {self.reloader.current.settings.mesh_version}")
+        slim_down()
+        return outcome.reasons
+
     def _irrelevant(self) -> str:
         """Why a reload would be in vain."""
+        if "control" in self.reloader.source:
+            return "there is no file to reload: all comes from the control plane"
         if "file" not in self.reloader.source:
             return "there is no file to reload: the proxy was started with --listen and --to"
         if self.administration.not_ready:
@@ -296,11 +331,15 @@ class Master:
 
     # -- leave --------------------------------------------------------------------------------------------
 
-    def drain_listeners(self) -> None:
-        """Take no more connections; those that there are go on."""
+    def drain_listeners(self, kept: Collection[str]) -> list[int]:
+        """Take no more connections, but at listeners of these names; the ids of the others.
+
+        What there is goes on.
+        """
         self.administration.not_ready = "DRAINING"
-        for identity in self.reloader.stop_listening():
-            self.workers.tell(ControlMessage(Control.UNLISTEN, identity))
+        stopped = self.reloader.stop_listening(kept)
+        self.workers.unlisten(stopped)
+        return stopped
 
     def leave(self) -> None:
         """Begin to drain, unless it has begun."""
@@ -309,10 +348,11 @@ class Master:
         self.draining = True
         seconds = self.reloader.current.settings.drain_timeout
         self.administration.not_ready = "DRAINING"
-        say(f"draining, for at most {seconds:g} s; a second signal ends it at once")
         notify.stopping()
         self.reloader.stop_listening()
         self.workers.drain(seconds)
+        # Said when workers have been told: who reads it may rely on it
+        say(f"draining, for at most {seconds:g} s; a second signal ends it at once")
 
     async def _left(self) -> None:
         await self.workers.until(lambda: self.draining and not self.workers.running)
@@ -325,6 +365,10 @@ class Master:
 
     def _end(self) -> None:
         self.health.end()
+        self.certificates.end()
+        self.follower.end()
+        self.tokens.end()
+        self.sweeper.end()
         self.workers.kill()
         self.workers.keepers.close()
         self.administration.close()
@@ -359,3 +403,4 @@ def slim_down() -> None:
     gc.collect()
     gc.freeze()
     process.trim_heap()
+    process.unmap_read_pages()

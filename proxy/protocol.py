@@ -17,6 +17,8 @@ class Control(enum.IntEnum):
     UNLISTEN = 4
     DRAIN = 5
     QUIT = 6
+    DOOR = 7
+    SWEEP = 8
     READY = 101
     INSTALLED = 102
     RELEASED = 103
@@ -26,7 +28,10 @@ class Control(enum.IntEnum):
 
 
 class ControlMessage(NamedTuple):
-    """`version`: of a routes segment; `value`: serial of an endpoints segment or a time in monotonic ns."""
+    """`version`: of a routes segment; `value`: serial of an endpoints segment or a time in monotonic ns.
+
+    Of a drain `version` is a time too: see `control.pxd`.
+    """
 
     type: Control
     id: int = 0

@@ -5,12 +5,12 @@ The first configuration comes the same way. Reloads that are asked for while one
 follows.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from tulle.proxy import sockets
 from tulle.proxy.children import Children
-from tulle.proxy.configuration import Configuration, Settings, read_result
+from tulle.proxy.configuration import Configuration, InUse, Settings, read_result
 from tulle.proxy.failure import Failure
 from tulle.proxy.listeners import Listeners, Place, admin_places, place_of, places_of
 from tulle.proxy.loop import Task, spawn
@@ -28,6 +28,14 @@ class Outcome(NamedTuple):
 
     version: int
     reasons: tuple[str, ...] = ()
+
+
+class CertificatesRenewed(NamedTuple):
+    """A line for each certificate that is new; `faults` are code, file and text of what is not used."""
+
+    lines: list[str]
+    faults: list[tuple[str, str, str]]
+    stamps: dict[str, str]  # of the files when they were read
 
 
 class Reloader:
@@ -56,6 +64,8 @@ class Reloader:
         self.following: Task[Outcome] | None = None
         self.on_taken: Callable[[Settings], Awaitable[None]] = _nothing
         self.on_endpoints: Callable[[Configuration], None] = lambda configuration: None
+        # a configuration that workers will be told of next
+        self.on_install: Callable[[Configuration], None] = lambda configuration: None
 
     async def reload(self) -> Outcome:
         """Compile and install what the source says now; when that is refused the old one goes on."""
@@ -74,10 +84,23 @@ class Reloader:
             self.taken += 1
             return Outcome(self.version)
 
-    async def _compile(self) -> Configuration:
+    async def take_part(self, candidate: str, keep: Callable[[], None]) -> Outcome:
+        """Install the configuration with this part of the mesh, a file; `keep` is called once all have it."""
+        async with self.turn:
+            try:
+                await self._replace(await self._compile(candidate))
+                keep()
+            except Failure as failure:
+                self.refused += 1
+                return Outcome(self.current.version, failure.lines)
+            self.taken += 1
+            return Outcome(self.version)
+
+    async def _compile(self, part: str = "") -> Configuration:
         self.version += 1
         resolved = dict(self.resolver.answers)
-        task = compile_task(self.source, self.version, resolved, self.released())
+        source = {**self.source, "part": part} if part else self.source
+        task = compile_task(source, self.version, resolved, self.released())
         result, descriptors = await self.children.run_task(task, [self.current.names])
         compiled = read_result(result, descriptors, self.worker_count)
         compiled.resolved = resolved
@@ -96,12 +119,22 @@ class Reloader:
             if listener.id in current.sockets
         }
 
-    def stop_listening(self) -> list[int]:
-        """Close the listeners' sockets, not the admin server's; the ids of those that were open."""
-        stopped = list(self.current.sockets)
-        self.current.sockets = {}
-        self.listeners.keep(admin_places(self.current.settings))
+    def stop_listening(self, kept: Collection[str] = ()) -> list[int]:
+        """Close the listeners' sockets, but for those named, and not the admin server's.
+
+        The ids of those that were open.
+        """
+        current = self.current
+        staying = [listener for listener in current.settings.listeners if listener.name in kept]
+        identities = {listener.id for listener in staying}
+        stopped = [identity for identity in current.sockets if identity not in identities]
+        current.sockets = {key: one for key, one in current.sockets.items() if key in identities}
+        self.listeners.keep([*map(place_of, staying), *admin_places(current.settings)])
         return stopped
+
+    def connections(self, identities: Iterable[int]) -> int:
+        """How many there are of these listeners."""
+        return sum(map(self.workers.stats.listener_connections, identities))
 
     async def renew_workers(self, seconds: float) -> Outcome:
         """Take the configuration as it is now with workers of this program, in place of a former one's.
@@ -117,8 +150,10 @@ class Reloader:
             except Failure as failure:
                 return Outcome(old.version, failure.lines)
             self.current = self.workers.configuration = new
+            self.on_install(new)
             settings = new.settings
-            if not await self.workers.renew(settings.workers, seconds, settings.upgrade_drain_timeout):
+            drains = settings.upgrade_drain_timeout, settings.drain_timeout
+            if not await self.workers.renew(settings.workers, seconds, *drains):
                 self.current = self.workers.configuration = old
                 self.listeners.drop(bound)
                 new.close()
@@ -127,6 +162,36 @@ class Reloader:
             self.listeners.keep(places_of(settings))
             old.close()
             return Outcome(new.version)
+
+    async def renew_certificates(self) -> CertificatesRenewed:
+        """Read the files of certificates again and have workers use what is good and new of them.
+
+        `Failure` when a worker could not take them; then all go back.
+        """
+        async with self.turn:
+            current = self.current
+            if current.tls < 0:
+                return CertificatesRenewed([], [], {})
+            task = {"task": "certificates", "released": self.released()}
+            result, made = await self.children.run_task(task, [current.names, current.table, current.tls])
+            stamps = result["stamps"]
+            if made:
+                told = {"certificates": result["certificates"], "certificate_stamps": stamps}
+                await self._use(InUse(result["serial"], {**current.described, **told}, *made))
+            return CertificatesRenewed(result["lines"] if made else [], result["faults"], stamps)
+
+    async def _use(self, certificates: InUse) -> None:
+        current = self.current
+        former = current.certificates()
+        current.use_certificates(certificates)
+        try:
+            await self._install(current, current)
+        except Failure:
+            current.use_certificates(former)
+            self.workers.tell(*current.installation())
+            certificates.close()
+            raise
+        former.close()
 
     # -- install ------------------------------------------------------------------------------------------
 
@@ -228,6 +293,7 @@ class Reloader:
         Their queue keeps the order, no answer is awaited.
         """
         self.workers.configuration = new
+        self.on_install(new)
         for identity in old.sockets.keys() - new.sockets.keys():
             self.workers.tell(ControlMessage(Control.UNLISTEN, identity))
         self.workers.tell(*new.installation())

@@ -86,6 +86,7 @@ class Spawner:
         gc.collect()
         gc.freeze()
         gc.disable()
+        process.unmap_read_pages()
         wakeup, self.wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self.wakeup_writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)

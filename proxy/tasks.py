@@ -29,6 +29,14 @@ def run(descriptors: list[int]) -> int:
         from tulle.proxy.health import checker
 
         return checker.run(answer, descriptors[2:])
+    if arguments["task"] == "control":
+        from tulle.proxy.control import child
+
+        return child.run(answer, arguments)
+    if arguments["task"] == "tokens":
+        from tulle.proxy.tokens import verifier
+
+        return verifier.run(answer, descriptors[2:])
     try:
         result, passed = TASKS[arguments.pop("task")](arguments, descriptors[2:])
     except Exception:
@@ -53,6 +61,22 @@ def compile_endpoints(arguments: dict[str, Any], descriptors: list[int]) -> tupl
     return compile_task.run_endpoints(arguments, descriptors)
 
 
+def compile_certificates(
+    arguments: dict[str, Any], descriptors: list[int]
+) -> tuple[dict[str, Any], list[int]]:
+    """Changed files of certificates to what workers make contexts of."""
+    from tulle.proxy import certificates_task
+
+    return certificates_task.run(arguments, descriptors)
+
+
+def sweep_names(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Forget names that have gone."""
+    from tulle.proxy import sweep_task
+
+    return sweep_task.run(arguments, descriptors)
+
+
 def page(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
     """Figures and configuration to an admin page."""
     from tulle.proxy.admin import render
@@ -72,6 +96,8 @@ def seed_lane(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[s
 TASKS: dict[str, Task] = {
     "compile": compile_config,
     "endpoints": compile_endpoints,
+    "certificates": compile_certificates,
     "page": page,
+    "sweep": sweep_names,
     "seed": seed_lane,
 }

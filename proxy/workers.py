@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from tulle.proxy import spawner
@@ -45,6 +45,7 @@ class Worker:
         self.installed = (0, 0)  # version and serial that new requests use
         self.oldest = (0, 0)  # version and serial of the oldest that any request uses
         self.refused = (0, 0)
+        self.unlistened: set[int] = set()  # listeners that it has left, with all who had come
         self.outgoing = False  # to be replaced, and at work until its successor is ready
         self.killing: Timer | None = None
         self.unsent: deque[tuple[bytes, list[int]]] = deque()
@@ -72,10 +73,15 @@ class Worker:
                 return  # it has ended, and the spawner will say so
         self.unsent.append((message.pack(), [os.dup(descriptor) for descriptor in descriptors or []]))
 
-    def drain(self, seconds: float) -> None:
-        """Finish and leave, in so many seconds at most; it is killed soon after."""
+    def drain(self, seconds: float, notice: float | None = None) -> None:
+        """Finish and leave, in so many seconds at most; it is killed soon after.
+
+        WebSockets are told to go at once, or with so many seconds of `notice` before the end.
+        """
         self.state = State.DRAINING
-        self.tell(ControlMessage(Control.DRAIN, value=time.monotonic_ns() + round(seconds * 1e9)))
+        now = time.monotonic_ns()
+        farewell = now + round(max(0.0, seconds - (seconds if notice is None else notice)) * 1e9)
+        self.tell(ControlMessage(Control.DRAIN, version=farewell, value=now + round(seconds * 1e9)))
         if self.killing is None:
             self.killing = current().call_later(seconds + GRACE, self.kill)
 
@@ -128,6 +134,8 @@ class Workers:
         self.stats = shared.stats
         self.keepers = Keepers(children, shared.stats)
         self.configuration: Configuration | None = None
+        self.live = -1  # the numbers that live, as the last sweep was told them; -1: there was none
+        self.door: socket.socket | None = None  # where tokens are verified, see `tokens.companion`
         self.wanted = 0
         self.running: list[Worker] = []  # those that draw breath, draining ones too
         self.restarts = 0
@@ -197,10 +205,14 @@ class Workers:
                 self.shared.descriptors(theirs.fileno()),
                 lambda status: self._ended(worker, status),
             )
+        if self.door:
+            worker.tell(ControlMessage(Control.DOOR), [self.door.fileno()])
         if self.configuration:
             worker.tell(*self.configuration.installation())
             for identity, listening in self.configuration.sockets.items():
                 worker.tell(ControlMessage(Control.LISTEN, identity), [listening.fileno()])
+        if self.live >= 0:  # a former owner of the lane may have left figures of what has gone
+            worker.tell(ControlMessage(Control.SWEEP), [self.live])
 
     def adopt(self, worker: Worker, pid: int) -> None:
         """Take over a worker that another program has begun, whose parent we are or soon will be."""
@@ -210,11 +222,11 @@ class Workers:
         worker.child = self.children.adopt(pid, lambda status: self._ended(worker, status))
         current().add_reader(worker.control.fileno(), self._hear, worker)
 
-    async def renew(self, count: int, seconds: float, drain_seconds: float) -> bool:
+    async def renew(self, count: int, seconds: float, drain_seconds: float, notice: float) -> bool:
         """Replace all that serve by `count` new ones; whether these were ready in so many seconds.
 
-        The old ones serve until then and have `drain_seconds` for what they hold after; if the new ones fail,
-        the old ones go on.
+        The old ones serve until then and have `drain_seconds` for what they hold after, the last of them the
+        `notice` of WebSockets; if the new ones fail, the old ones go on.
         """
         outgoing = self.serving()
         for worker in outgoing:
@@ -231,7 +243,7 @@ class Workers:
                 worker.outgoing = False
             return False
         for worker in outgoing:
-            worker.drain(drain_seconds)
+            worker.drain(drain_seconds, notice)
         return True
 
     def _free_lane(self) -> int | None:
@@ -299,9 +311,25 @@ class Workers:
                 self.on_release()
             case Control.REFUSED:
                 worker.refused = (message.version, message.value)
+            case Control.UNLISTENED:
+                worker.unlistened.add(message.id)
             case _:
                 pass
         self._changed()
+
+    def open_door(self, door: socket.socket) -> None:
+        """Have all workers, and those that come, ask there about tokens."""
+        self.door = door
+        self.tell(ControlMessage(Control.DOOR), [door.fileno()])
+
+    def sweep(self, live: int) -> None:
+        """Have workers free what is counted under other numbers than these, a descriptor that is ours now."""
+        if self.live >= 0:
+            os.close(self.live)
+        self.live = live
+        for worker in self.serving():
+            if worker.keeper is None:
+                worker.tell(ControlMessage(Control.SWEEP), [live])
 
     # -- all together -------------------------------------------------------------------------------------
 
@@ -309,6 +337,17 @@ class Workers:
         """Tell all that serve."""
         for worker in self.serving():
             worker.tell(message, descriptors)
+
+    def unlisten(self, identities: Collection[int]) -> None:
+        """Have all that serve leave these listeners; `have_left` says when they have."""
+        for worker in self.serving():
+            worker.unlistened.difference_update(identities)
+            for identity in identities:
+                worker.tell(ControlMessage(Control.UNLISTEN, identity))
+
+    def have_left(self, identities: Collection[int]) -> bool:
+        """Whether nobody comes in there any more; who had waited in the queues is in."""
+        return all(worker.unlistened.issuperset(identities) for worker in self.serving())
 
     def _changed(self) -> None:
         for watcher in self.watchers:

@@ -14,11 +14,17 @@ from pathlib import PurePosixPath
 MAX_LINES = 700
 
 # Functions of `_fast` that may take the GIL, as "path:function", each with its reason.
-GIL_FUNCTIONS: frozenset[str] = frozenset()
+GIL_FUNCTIONS: frozenset[str] = frozenset(
+    f"_fast/net/tls_library.pyx:{name}"  # asks a Python module for addresses, once, before the first context
+    for name in ("tls_library_load", "fill", "take", "take_macro", "take_control", "find")
+)
 
 # Files of `_fast` that no worker runs, only the compiling process and commands: they read Python objects.
 GIL_FILES = frozenset(
     {
+        "_fast/http/answer.pyx",
+        "_fast/policy/authorization_view.pyx",
+        "_fast/policy/authorization_writer.pyx",
         "_fast/policy/balancing_writer.pyx",
         "_fast/policy/cluster_writer.pyx",
         "_fast/policy/endpoints_writer.pyx",
@@ -26,6 +32,7 @@ GIL_FILES = frozenset(
         "_fast/policy/group_view.pyx",
         "_fast/policy/image_buffer.pyx",
         "_fast/policy/image_reader.pyx",
+        "_fast/policy/greeting_writer.pyx",
         "_fast/policy/image_writer.pyx",
         "_fast/policy/predicate_writer.pyx",
         "_fast/policy/outlier_writer.pyx",
@@ -54,16 +61,22 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "controlplane.check",
         "controlplane.client",
         "controlplane.compile",
+        "controlplane.compile_tls",
+        "controlplane.identity",
+        "controlplane.mesh",
         "controlplane.model",
         "controlplane.names",
+        "controlplane.plane",
         "controlplane.problems",
         "controlplane.schema",
+        "controlplane.sealed",
         "controlplane.table",
         "controlplane.units",
         "_fast.base",
         "_fast.policy",
     ),
 }
+MAY_IMPORT["proxy/health"] = (*MAY_IMPORT["proxy"], "_fast.http.answer")
 MAY_IMPORT["proxy/worker.py"] = (*MAY_IMPORT["proxy"], "_fast.flow")
 
 

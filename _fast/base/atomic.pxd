@@ -11,6 +11,7 @@ cdef extern from *:
     #define tulle_exchange(pointer, value) __atomic_exchange_n(pointer, value, __ATOMIC_SEQ_CST)
     #define tulle_load_acquire(pointer) __atomic_load_n(pointer, __ATOMIC_ACQUIRE)
     #define tulle_store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
+    #define tulle_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
     """
     int32_t atomic_fetch_add_i32 "tulle_fetch_add"(int32_t *pointer, int32_t value) noexcept nogil
     int32_t atomic_load_i32 "tulle_load"(const int32_t *pointer) noexcept nogil
@@ -32,3 +33,5 @@ cdef extern from *:
     uint32_t atomic_load_acquire_u32 "tulle_load_acquire"(const uint32_t *pointer) noexcept nogil
     void atomic_store_release_u64 "tulle_store_release"(uint64_t *pointer, uint64_t value) noexcept nogil
     void atomic_store_release_u32 "tulle_store_release"(uint32_t *pointer, uint32_t value) noexcept nogil
+    # What was read before is not read again after
+    void atomic_fence_acquire "tulle_fence_acquire"() noexcept nogil

@@ -1,14 +1,18 @@
 """See `figures.pxd`."""
 from cpython.array cimport array, clone
 
-from tulle._fast.base.histogram cimport HISTOGRAM_OCTAVES, HISTOGRAM_STEPS, Histogram, histogram_middle
+from tulle._fast.base.atomic cimport atomic_load_u32
+from tulle._fast.base.histogram cimport (
+    HISTOGRAM_OCTAVES, HISTOGRAM_STEPS, Histogram, histogram_counter, histogram_middle,
+)
 from tulle._fast.base.shared cimport (
-    FLAG_COUNT, LIMIT_COUNT, RESPONSE_CLASSES, SERIES_SLOTS, ClusterLine, ClusterStats, EndpointHealth, EndpointStats,
-    Lane, Series, lane_cluster, lane_endpoint, shared_cluster_lines, shared_lane,
+    FLAG_COUNT, LIMIT_COUNT, RESPONSE_CLASSES, ClusterLine, ClusterStats, EndpointHealth, EndpointStats, Lane, Series,
+    lane_cluster, lane_endpoint, shared_cluster_lines, shared_lane,
 )
 from tulle._fast.base.stats cimport (
     Stats, cluster_lines_size, cluster_stats_size, endpoint_stats_size, shared_offset, slot_after,
 )
+from tulle._fast.base.sweep cimport SeriesKey, series_is, series_key
 from tulle._fast.base.types cimport uint32_t, uint64_t
 
 FLAGS = (
@@ -24,7 +28,7 @@ CLUSTER_FIELDS = (
     "ejections_consecutive_gateway_failure", "ejections_consecutive_local_origin_failure", "ejections_success_rate",
     "ejections_local_origin_success_rate", "ejections_failure_percentage", "ejections_failure_percentage_local_origin",
     "ejections_probe", "ejections_prevented", "mirrored_answered", "mirrored_failed", "mirrored_abandoned",
-    "breaker_refused",
+    "breaker_refused", "overflow_adaptive", "hedges_won", "hedges_lost", "hedges_refused",
 )
 ENDPOINT_FIELDS = (
     "requests_active", "connections_active", "connections_idle", "requests_total", "responses_none", "responses_1xx",
@@ -35,7 +39,7 @@ FINE = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS      # buckets of a histogram as it i
 SERIES_HEAD = RESPONSE_CLASSES + FLAG_COUNT + 2     # words before the histograms: classes, flags, received, sent
 
 cdef enum:
-    CLUSTER_WORDS = 31
+    CLUSTER_WORDS = 35
     ENDPOINT_WORDS = 16
     FINE_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_STEPS
 
@@ -65,13 +69,17 @@ def totals(Stats stats) -> dict[str, int]:
 def series(Stats stats, bounds: tuple[int, ...]) -> dict[tuple[int, int, int, int], array]:
     """Requests by (listener, route, cluster slot + 1, cluster generation): words, `SERIES_HEAD` and two histograms.
 
+    Four zeros are the key of requests that found no room for a series.
+
     A histogram is count, sum of nanoseconds, and how many in each bucket: up to the first of `bounds` (nanoseconds),
     between the first and the second, and so on, above the last.
     """
     cdef Bounds exposed
-    cdef uint32_t words
+    cdef uint32_t word, words
+    cdef SeriesKey about
     cdef Series *found
     cdef array total
+    cdef array read
     cdef array given
     cdef Lane *lane
     given = array("Q", bounds)
@@ -80,52 +88,58 @@ def series(Stats stats, bounds: tuple[int, ...]) -> dict[tuple[int, int, int, in
     sums: dict[tuple[int, int, int, int], array] = {}
     for index in range(stats.shared.lanes_used):
         lane = shared_lane(stats.shared, index)
-        for offset in series_offsets(stats, index):
+        for offset in stats.series_offsets(index):
             found = <Series *>(<char *>lane + lane.arena + <uint64_t>offset)
-            key = (found.listener, found.route, found.cluster, found.cluster_generation)
+            if not series_key(found, &about):
+                continue
+            read = zeros(words)
+            series_add(<uint64_t *>read.data.as_ulonglongs, <char *>lane + lane.arena, found, &exposed)
+            if not series_is(found, &about):
+                continue
+            key = (about.listener, about.route, about.cluster, about.cluster_generation)
             total = sums.get(key)
             if total is None:
-                total = sums[key] = zeros(words)
-            series_add(<uint64_t *>total.data.as_ulonglongs, <char *>lane + lane.arena, found, &exposed)
+                sums[key] = read
+                continue
+            for word in range(words):
+                total.data.as_ulonglongs[word] += read.data.as_ulonglongs[word]
     return sums
 
 
 def durations(Stats stats, bint upstream, bint by_cluster) -> dict[tuple[int, int], array]:
     """Fine buckets of the total or the upstream time, by (listener id, 0) or by (cluster slot + 1, generation)."""
+    cdef SeriesKey about
     cdef Series *found
     cdef array total
+    cdef array read
     cdef Lane *lane
+    cdef uint32_t fine
     sums: dict[tuple[int, int], array] = {}
     for index in range(stats.shared.lanes_used):
         lane = shared_lane(stats.shared, index)
-        for offset in series_offsets(stats, index):
+        for offset in stats.series_offsets(index):
             found = <Series *>(<char *>lane + lane.arena + <uint64_t>offset)
-            if by_cluster:
-                key = (int(found.cluster), int(found.cluster_generation))
-            else:
-                key = (int(found.listener), 0)
-            total = sums.get(key)
-            if total is None:
-                total = sums[key] = zeros(FINE_BUCKETS)
+            if not series_key(found, &about):
+                continue
+            read = zeros(FINE_BUCKETS)
             fine_add(
-                <uint64_t *>total.data.as_ulonglongs,
+                <uint64_t *>read.data.as_ulonglongs,
                 <char *>lane + lane.arena,
                 &found.upstream if upstream else &found.duration,
             )
+            if not series_is(found, &about):
+                continue
+            if by_cluster:
+                key = (int(about.cluster), int(about.cluster_generation))
+            else:
+                key = (int(about.listener), 0)
+            total = sums.get(key)
+            if total is None:
+                sums[key] = read
+                continue
+            for fine in range(FINE_BUCKETS):
+                total.data.as_ulonglongs[fine] += read.data.as_ulonglongs[fine]
     return sums
-
-
-def series_offsets(Stats stats, uint32_t index) -> list[int]:
-    """Where in a lane's arena its series are."""
-    cdef Lane *lane = shared_lane(stats.shared, index)
-    cdef uint32_t *slots = <uint32_t *>(<char *>lane + lane.series_index)
-    cdef uint64_t slot, begin, end
-    found = []
-    for begin, end in stats.extents(shared_offset(stats.shared, slots), <uint64_t>SERIES_SLOTS * 4):
-        for slot in range(begin // 4, slot_after(end, 4, SERIES_SLOTS)):
-            if slots[slot] != 0:
-                found.append(<uint64_t>slots[slot] * 8)
-    return found
 
 
 cdef void series_add(uint64_t *total, char *arena, const Series *added, const Bounds *bounds) noexcept nogil:
@@ -142,25 +156,23 @@ cdef void series_add(uint64_t *total, char *arena, const Series *added, const Bo
 
 
 cdef void histogram_add(uint64_t *total, char *arena, const Histogram *added, const Bounds *bounds) noexcept nogil:
-    cdef int octave, step
-    cdef uint64_t *steps
+    cdef uint32_t octave, step, place
     total[0] += added.count
     total[1] += added.sum
     for octave in range(HISTOGRAM_OCTAVES):
-        if added.octaves[octave] != 0:
-            steps = <uint64_t *>(arena + <uint64_t>added.octaves[octave] * 8)
+        place = atomic_load_u32(&added.octaves[octave])
+        if place != 0:
             for step in range(HISTOGRAM_STEPS):
-                total[2 + bounds.bucket_of[octave * HISTOGRAM_STEPS + step]] += steps[step]
+                total[2 + bounds.bucket_of[octave * HISTOGRAM_STEPS + step]] += histogram_counter(arena, place, step)
 
 
 cdef void fine_add(uint64_t *total, char *arena, const Histogram *added) noexcept nogil:
-    cdef int octave, step
-    cdef uint64_t *steps
+    cdef uint32_t octave, step, place
     for octave in range(HISTOGRAM_OCTAVES):
-        if added.octaves[octave] != 0:
-            steps = <uint64_t *>(arena + <uint64_t>added.octaves[octave] * 8)
+        place = atomic_load_u32(&added.octaves[octave])
+        if place != 0:
             for step in range(HISTOGRAM_STEPS):
-                total[octave * HISTOGRAM_STEPS + step] += steps[step]
+                total[octave * HISTOGRAM_STEPS + step] += histogram_counter(arena, place, step)
 
 
 cdef inline void buckets_of(Bounds *exposed, const uint64_t *bounds, uint32_t count) noexcept nogil:
@@ -306,6 +318,9 @@ cdef void cluster_add(uint64_t *total, const ClusterStats *added) noexcept nogil
     for outcome in range(3):
         total[27 + outcome] += added.mirrored[outcome]
     total[30] += added.breaker_refused
+    total[31] += added.adaptive_refused
+    for outcome in range(3):
+        total[32 + outcome] += added.hedges[outcome]
 
 
 cdef void endpoint_add(uint64_t *total, const EndpointStats *added) noexcept nogil:

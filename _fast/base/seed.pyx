@@ -5,9 +5,11 @@ is taken as there is room for. Seeding again with a later export only raises cou
 """
 from libc.string cimport memset
 
-from tulle._fast.base.histogram cimport Histogram, histogram_octave, histogram_step
+from tulle._fast.base.grpc_stats cimport GrpcStats, lane_grpc_find
+from tulle._fast.base.histogram cimport Histogram, histogram_counter, histogram_octave, histogram_step
 from tulle._fast.base.shared cimport (
-    ClusterStats, EndpointStats, Lane, Series, histogram_grow, lane_cluster, lane_endpoint, lane_series, shared_lane,
+    POLICY_SLOTS, ClusterStats, EndpointStats, Lane, PolicyStats, Series, histogram_count, lane_cluster, lane_endpoint,
+    lane_series, shared_lane,
 )
 from tulle._fast.base.stats cimport Stats, shared_offset
 from tulle._fast.base.types cimport uint32_t, uint64_t
@@ -30,6 +32,10 @@ def seed(Stats stats, uint32_t lane, dict exported) -> None:
         seed_endpoint(stats, lane, counted)
     for counted in exported["series"]:
         seed_series(stats, lane, counted)
+    for counted in exported.get("policies", ()):
+        seed_policy(stats, lane, counted)
+    for counted in exported.get("grpc", ()):
+        seed_grpc(stats, lane, counted)
 
 
 def by_age(list owners) -> list[dict[str, object]]:
@@ -70,6 +76,21 @@ def seed_endpoint(Stats stats, uint32_t number, dict counted) -> None:
     lane_endpoint(shared_lane(stats.shared, number), counted["slot"])[0] = fitted(own, counted)
 
 
+def seed_policy(Stats stats, uint32_t number, dict counted) -> None:
+    cdef PolicyStats *own = &shared_lane(stats.shared, number).policies[counted["policy"] % POLICY_SLOTS]
+    if own.policy <= counted["policy"]:
+        own[0] = fitted(own[0], counted)
+
+
+def seed_grpc(Stats stats, uint32_t number, dict counted) -> None:
+    cdef Lane *lane = shared_lane(stats.shared, number)
+    cdef GrpcStats *own = lane_grpc_find(
+        lane, counted["listener"], counted["route"], counted["cluster"], counted["cluster_generation"], counted["name"]
+    )
+    if own != NULL:
+        own[0] = fitted(own[0], counted)
+
+
 def seed_series(Stats stats, uint32_t number, dict counted) -> None:
     cdef Lane *lane = shared_lane(stats.shared, number)
     cdef uint32_t listener = counted["listener"]
@@ -93,18 +114,19 @@ def seed_histogram(Stats stats, uint32_t number, uint64_t offset, dict counted) 
     """The histogram that lies there in the block; a duration counts in the bucket that it is in now."""
     cdef Lane *lane = shared_lane(stats.shared, number)
     cdef Histogram *histogram = <Histogram *>(<char *>stats.shared + offset)
-    cdef uint32_t octave
-    cdef uint32_t step
-    cdef uint64_t *steps
+    cdef const char *arena = <const char *>lane + lane.arena
+    cdef uint32_t octave, step
+    cdef uint32_t place
+    cdef uint64_t before
     sums: dict[tuple[int, int], int] = {}
     for value, count in counted["buckets"].items():
         octave = histogram_octave(int(value))
         bucket = (octave, histogram_step(int(value), octave))
         sums[bucket] = sums.get(bucket, 0) + count
     for (octave, step), count in sums.items():
-        if histogram.octaves[octave] == 0 and not histogram_grow(stats.shared, lane, histogram, octave):
+        place = histogram.octaves[octave]
+        before = histogram_counter(arena, place, step) if place != 0 else 0
+        if count > before and not histogram_count(stats.shared, lane, histogram, octave, step, count - before):
             return
-        steps = <uint64_t *>(<char *>lane + lane.arena + <uint64_t>histogram.octaves[octave] * 8)
-        steps[step] = count
     histogram.count = counted["count"]
     histogram.sum = counted["sum"]

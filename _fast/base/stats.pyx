@@ -9,9 +9,11 @@ import os
 
 from libc.string cimport memset
 
+from tulle._fast.base.atomic cimport atomic_load_acquire_u32, atomic_load_acquire_u64
 from tulle._fast.base.shared cimport (
-    LANE_FREE, LISTENER_SLOTS, SHARED_LAYOUT, ClusterLine, ClusterStats, EndpointStats, Lane, LaneHeader, SharedHeader,
-    lane_cluster, lane_endpoint, shared_cluster_lines, shared_lane, shared_layout, shared_open, shared_size,
+    LANE_FREE, LISTENER_SLOTS, RESPONSE_CLASSES, SERIES_NOBODYS, SERIES_SLOTS, SHARED_LAYOUT, ClusterLine,
+    ClusterStats, EndpointStats, Lane, LaneHeader, Series, SharedHeader, lane_cluster, lane_endpoint,
+    shared_cluster_lines, shared_lane, shared_layout, shared_open, shared_size,
 )
 from tulle._fast.base.types cimport uint32_t, uint64_t
 
@@ -64,6 +66,16 @@ cdef void clear_endpoint_gauges(SharedHeader *shared, Lane *lane, uint64_t begin
         stats.requests_active = 0
         stats.connections_active = 0
         stats.connections_idle = 0
+
+
+cdef bint nobodys_has_counted(Lane *lane) noexcept nogil:
+    cdef const Series *series = <const Series *>(<char *>lane + lane.arena + SERIES_NOBODYS)
+    cdef uint64_t requests = 0
+    cdef int status_class
+    if lane.header.series_overflow != 0:
+        for status_class in range(RESPONSE_CLASSES):
+            requests |= series.requests[status_class]
+    return requests != 0
 
 
 cdef class Stats:
@@ -135,7 +147,10 @@ cdef class Stats:
         header.memory = 0
         header.admitted = 0
         header.shed_active = 0
-        memset(lane.listeners, 0, sizeof(lane.listeners))
+        lane.series_copied = 0
+        start = shared_offset(self.shared, lane.listeners)
+        for begin, end in self.extents(start, sizeof(lane.listeners)):
+            memset(<char *>lane.listeners + <uint64_t>begin, 0, <size_t>(end - begin))
         for begin, end in self.extents(self.shared.cluster_lines, cluster_lines_size(self.shared)):
             clear_cluster_lines(self.shared, index, begin, end)
         start = shared_offset(self.shared, lane_cluster(lane, 0))
@@ -164,6 +179,33 @@ cdef class Stats:
             found.append((position - start, hole - start))
             position = hole
         return found
+
+    def series_offsets(self, uint32_t index) -> list[int]:
+        """Where in a lane's arena its series are, as of one moment: see `sweep`."""
+        cdef Lane *lane = shared_lane(self.shared, index)
+        cdef uint32_t *slots
+        cdef uint32_t place, swaps
+        cdef uint64_t slot, begin, end, used
+        while True:
+            swaps = atomic_load_acquire_u32(&lane.series_swaps)
+            used = atomic_load_acquire_u64(&lane.series_index)
+            slots = <uint32_t *>(<char *>lane + used)
+            found = [SERIES_NOBODYS] if nobodys_has_counted(lane) else []
+            for begin, end in self.extents(shared_offset(self.shared, slots), <uint64_t>SERIES_SLOTS * 4):
+                for slot in range(begin // 4, slot_after(end, 4, SERIES_SLOTS)):
+                    place = atomic_load_acquire_u32(&slots[slot])
+                    if place != 0:
+                        found.append(<uint64_t>place * 8)
+            if swaps == atomic_load_acquire_u32(&lane.series_swaps) and used == lane.series_index:
+                return found
+
+    def listener_connections(self, uint32_t listener) -> int:
+        """Those of a listener, given by its id."""
+        cdef uint32_t lane
+        total = 0
+        for lane in range(self.shared.lanes_used):
+            total += shared_lane(self.shared, lane).listeners[listener % <uint32_t>LISTENER_SLOTS]
+        return total
 
     def lane(self, uint32_t index) -> dict[str, int]:
         """The figures of a lane's header, by name."""

@@ -4,7 +4,7 @@ A try passes the breaker of its cluster first, then that of the host that was pi
 is in `Attempt.cluster_token` and `host_token`, and goes back with its outcome or, without one, with its end.
 """
 from tulle._fast.base.types cimport uint64_t
-from tulle._fast.flow.types cimport Attempt, Cluster, Exchange, Host
+from tulle._fast.flow.types cimport Attempt, Cluster, Host
 
 cdef struct Passage:
     uint64_t cluster_token
@@ -12,7 +12,7 @@ cdef struct Passage:
 
 # A host for the next try of an exchange whose cluster has breakers. NULL: `*shut` tells whether the cluster's is open,
 # else no host is usable; nothing is held then
-cdef Host *breaking_pick(Cluster *cluster, Exchange *x, Passage *passage, bint *shut) noexcept nogil
+cdef Host *breaking_pick(Cluster *cluster, Attempt *attempt, Passage *passage, bint *shut) noexcept nogil
 # Whether the cluster's breaker would let nothing pass now
 cdef bint breaking_cluster_is_shut(const Cluster *cluster) noexcept nogil
 # Seconds until it may, at least 1

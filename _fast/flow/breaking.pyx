@@ -28,7 +28,7 @@ cdef bint host_admit(Host *host, uint64_t now, uint64_t *token) noexcept nogil:
     return True
 
 
-cdef Host *breaking_pick(Cluster *cluster, Exchange *x, Passage *passage, bint *shut) noexcept nogil:
+cdef Host *breaking_pick(Cluster *cluster, Attempt *attempt, Passage *passage, bint *shut) noexcept nogil:
     cdef uint64_t now = cluster.worker.loop.now
     cdef bint changed = False
     cdef Host *host
@@ -41,14 +41,14 @@ cdef Host *breaking_pick(Cluster *cluster, Exchange *x, Passage *passage, bint *
     if unlikely(shut[0]):
         return NULL
     for _trial in range(HOST_TRIALS):
-        host = cluster_pick(cluster, x)
+        host = cluster_pick(cluster, attempt)
         if host == NULL:
             break
         if likely(
             not cluster.config.breaker.scope & BREAKER_OF_ENDPOINT or host_admit(host, now, &passage.host_token)
         ):
             return host
-        if unlikely(host.probe == &x.attempt):
+        if unlikely(host.probe == attempt):
             ejection_probe_dropped(host)
         cluster_look(cluster)
     if passage.cluster_token != 0:

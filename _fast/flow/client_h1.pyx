@@ -1,9 +1,9 @@
 """See `client_h1.pxd`. RFC 9112 sections 6.3 (length of a response), 9.3 (persistence), RFC 9110 section 15.2 (1xx)."""
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from tulle._fast.base.list cimport list_init
-from tulle._fast.base.random cimport random_span
-from tulle._fast.base.shared cimport FLAG_UC, FLAG_UF, FLAG_UPE
+from tulle._fast.base.random cimport random_next, random_span
+from tulle._fast.base.shared cimport FLAG_UC, FLAG_UF, FLAG_UPE, lane_series_fetch
 from tulle._fast.base.slab cimport slab_get, slab_put
 from tulle._fast.base.timer cimport timer_clear, timer_set
 from tulle._fast.base.types cimport likely, uint32_t, uint64_t, unlikely
@@ -12,35 +12,45 @@ from tulle._fast.flow.attempt cimport (
     exchange_client_gone,
 )
 from tulle._fast.flow.client_body cimport client_body_begin, client_read_body
+from tulle._fast.flow.farewell cimport farewell_say
 from tulle._fast.flow.finish cimport attempt_end
 from tulle._fast.flow.head_edits cimport extra_add, request_edits
+from tulle._fast.flow.introduction cimport introduction_queue
 from tulle._fast.flow.pool cimport pool_closed, pool_put
+from tulle._fast.flow.tunnel cimport TUNNEL_ENDLESS, tunnel_splice_rests, tunnel_splices
 from tulle._fast.flow.types cimport (
     ATTEMPT_RUNNING, BODY_END, BODY_ERROR, BODY_GONE, BODY_MORE, SEND_END, SEND_HEAD, UPSTREAM_BUSY,
-    UPSTREAM_CONNECTING, UPSTREAM_IDLE, X_CLIENT_BLOCKED, X_CONNECT, X_REQUEST_READ, X_SERVER_BLOCKED, X_TUNNEL,
+    UPSTREAM_CONNECTING, UPSTREAM_IDLE, X_CONNECT, X_RAW, X_REQUEST_READ, X_SERVER_BLOCKED, X_TUNNEL,
     X_TUNNEL_DOWN_DONE, X_TUNNEL_UP_DONE, X_UPGRADE, Attempt, Exchange, Host, Upstream,
 )
 from tulle._fast.http.h1_chunk cimport chunk_write_size
 from tulle._fast.http.h1_parse cimport PARSE_DONE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_response
 from tulle._fast.http.h1_write cimport HeadEdits, h1_head_bound, h1_write_request, h1_write_trailers
+from tulle._fast.http.header_case cimport header_case_title
 from tulle._fast.http.message cimport (
-    FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, FRAMING_TUNNEL, MESSAGE_FIELDS_MAX, MESSAGE_KEEP_ALIVE, Message,
+    FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, FRAMING_TUNNEL, MESSAGE_FIELDS_MAX, MESSAGE_KEEP_ALIVE,
+    VERSION_HTTP_2, Message,
 )
+from tulle._fast.http.websocket cimport WEBSOCKET_KEY, websocket_key
 from tulle._fast.net.conn cimport (
     CONN_BROKEN, CONN_CONNECTING, CONN_DATA, CONN_DONE, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP, CONN_OUT_ARMED,
     CONN_READABLE, Conn, conn_at_end, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init,
-    conn_pause, conn_release_input, conn_resume, conn_send, conn_shutdown, conn_was_reset,
+    conn_is_quiet, conn_pause, conn_release_input, conn_resume, conn_send, conn_shutdown, conn_was_reset,
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
 from tulle._fast.net.splice cimport (
-    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_MIN, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED, splice_get,
-    splice_move,
+    SPLICE_AGAIN, SPLICE_BLOCKED, SPLICE_END, SPLICE_IDLE, SPLICE_MIN, SPLICE_SINK_ERROR, SPLICE_SOURCE_ENDED,
+    splice_get, splice_move, splice_put,
 )
 from tulle._fast.net.system cimport (
-    AF_UNIX, EAGAIN, EINPROGRESS, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK,
-    SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, TCP_NODELAY, close, connect, errno, iovec, recv, setsockopt, sockaddr,
-    socket,
+    AF_UNIX, EINPROGRESS, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK,
+    SOCK_STREAM, TCP_NODELAY, close, connect, errno, iovec, setsockopt, sockaddr, socket,
 )
+from tulle._fast.net.tls cimport (
+    TLS_OFFER_ALL, TLS_OFFER_HTTP1, TLS_OFFER_NONE, TlsSession, tls_connect, tls_of, tls_session_take, tls_timed_out,
+)
+from tulle._fast.net.tls_context cimport TlsSet
+from tulle._fast.policy.image cimport CLUSTER_AUTO
 
 cdef enum:
     READS_PER_TURN = 8                 # full buffers taken from one connection before others have their turn
@@ -76,12 +86,42 @@ cdef int client_connect(Worker *worker, Attempt *attempt) noexcept nogil:
     upstream.attempt = attempt
     upstream.state = UPSTREAM_CONNECTING
     list_init(&upstream.node)
+    if unlikely(host.cluster.config.proxy_protocol != 0):
+        introduction_queue(upstream, attempt)
+    if unlikely(host.cluster.tls != NULL) and client_secure(upstream) < 0:
+        conn_close(&upstream.conn, False)
+        return -1
     if watch_add(&upstream.conn.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0:
         conn_close(&upstream.conn, False)
         return -1
     attempt.upstream = upstream
     timer_set(&worker.loop.timers, &upstream.conn.timer, worker.loop.now + host.cluster.config.connect_timeout)
     return 0
+
+
+cdef int client_secure(Upstream *upstream) noexcept nogil:
+    """The connection is to be TLS: resume the last session with this host, if it was made in the same trust."""
+    cdef Host *host = upstream.host
+    cdef TlsSet *tls_set = host.cluster.tls
+    cdef uint32_t flags = upstream.attempt.exchange.flags
+    cdef int offer = TLS_OFFER_ALL
+    if unlikely(flags & X_RAW):
+        offer = TLS_OFFER_NONE         # who is told of HTTP may well speak it
+    elif host.cluster.config.protocol == CLUSTER_AUTO and flags & X_UPGRADE:
+        offer = TLS_OFFER_HTTP1        # a request that asks to leave HTTP has no place among others
+    if host.session != NULL and memcmp(host.session_trust, tls_set.trust, 16) != 0:
+        upstream.worker.tls.library.SSL_SESSION_free(host.session)
+        host.session = NULL
+    return tls_connect(&upstream.worker.tls, &upstream.conn, tls_set, host.session, offer)
+
+
+cdef void client_keep_session(Upstream *upstream) noexcept nogil:
+    """After the first answer: by then the tickets of TLS 1.3 have come."""
+    cdef Host *host = upstream.host
+    if host.session != NULL:
+        upstream.worker.tls.library.SSL_SESSION_free(host.session)
+    host.session = tls_session_take(&upstream.conn)
+    memcpy(host.session_trust, tls_of(&upstream.conn).tls_set.trust, 16)
 
 
 cdef void client_drop_messages(Upstream *upstream) noexcept nogil:
@@ -127,17 +167,28 @@ cdef void client_fail(Upstream *upstream, int flag) noexcept nogil:
         attempt_failed(attempt, flag)
 
 
+cdef void client_note_failure(const Upstream *upstream, Attempt *attempt) noexcept nogil:
+    cdef const TlsSession *session = tls_of(&upstream.conn)
+    if attempt == NULL:
+        return
+    # It may be a further try: what an earlier one came to is not the reason of this
+    attempt.exchange.detail = session.detail
+    attempt.exchange.tls_failure = session.failure
+
+
 cdef void client_connected(Conn *conn, int error) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>conn
     cdef Host *host = upstream.host
     cdef uint64_t age = host.cluster.config.pool_max_age
     timer_clear(&conn.timer)
     if error != 0:
+        if conn.tls != NULL:
+            client_note_failure(upstream, upstream.attempt)
         host.stats.connect_failures += 1
         host.cluster.stats.connect_failures += 1
         client_fail(upstream, FLAG_UF)
         return
-    if unlikely(conn.state & CONN_HUNG_UP) and conn_at_end(conn):
+    if unlikely(conn.state & CONN_HUNG_UP) and not upstream.attempt.exchange.flags & X_RAW and conn_at_end(conn):
         # Closed before it could get the request, which so is not sent
         upstream.attempt.unread = 1
         client_fail(upstream, FLAG_UC)
@@ -155,6 +206,9 @@ cdef void client_timeout(Conn *conn, uint64_t now) noexcept nogil:
     if upstream.state == UPSTREAM_CONNECTING:
         upstream.host.stats.connect_failures += 1
         upstream.host.cluster.stats.connect_timeouts += 1
+        if conn.tls != NULL and not conn.state & CONN_CONNECTING:
+            tls_timed_out(conn)
+            client_note_failure(upstream, upstream.attempt)
         client_fail(upstream, FLAG_UF)
     elif upstream.state == UPSTREAM_IDLE:
         client_close(upstream)
@@ -194,18 +248,24 @@ cdef int client_send(Attempt *attempt, uint32_t flags, const char *data, size_t 
     cdef uint32_t count = 0
     cdef uint32_t used = 0
     cdef char *out = worker.scratch
+    cdef char key[WEBSOCKET_KEY]
     cdef uint64_t sent_before = upstream.conn.bytes_sent[0]
     cdef int result
     if flags & SEND_HEAD:
         client_begin(upstream)
         upstream.chunked_out = request.framing == FRAMING_CHUNKED
-        if not request_edits(x, &edits):
+        if not request_edits(attempt, &edits):
             return client_unsendable(upstream)
         if upstream.chunked_out:
             extra_add(worker, &edits.extra_count, b"transfer-encoding", 17, b"chunked", 7)
+        if unlikely(request.protocol_length != 0):
+            websocket_key(key, random_next(&worker.random), random_next(&worker.random))
+            extra_add(worker, &edits.extra_count, b"sec-websocket-key", 17, key, WEBSOCKET_KEY)
         if h1_head_bound(request, &edits, True) + 64 > worker.scratch_size:
             return client_unsendable(upstream)
         used = h1_write_request(out, request, &edits, True)
+        if unlikely(upstream.host.cluster.config.title_case):
+            header_case_title(out, used, &edits, request.version_minor == VERSION_HTTP_2)
     if upstream.chunked_out:
         if length > 0:
             used += chunk_write_size(out + used, length)
@@ -269,17 +329,16 @@ cdef void client_cancel(Attempt *attempt) noexcept nogil:
 
 cdef void client_drained(Conn *conn) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>conn
-    cdef Exchange *x
-    if upstream.attempt == NULL:
+    cdef Attempt *attempt = upstream.attempt
+    if attempt == NULL:
         return
     if conn.state & CONN_BROKEN:
         conn.state |= CONN_HUNG_UP
         watch_make_ready(&conn.watch)
         return
-    x = upstream.attempt.exchange
-    x.flags &= ~<uint32_t>X_CLIENT_BLOCKED
-    x.last_activity = upstream.worker.loop.now
-    attempt_pump(x)
+    attempt.blocked = 0
+    attempt.exchange.last_activity = upstream.worker.loop.now
+    attempt_pump(attempt)
 
 
 # -- receiving --------------------------------------------------------------------------------------------------------
@@ -287,11 +346,13 @@ cdef void client_drained(Conn *conn) noexcept nogil:
 cdef void client_input(Conn *conn) noexcept nogil:
     cdef Upstream *upstream = <Upstream *>conn
     if unlikely(upstream.state != UPSTREAM_BUSY):
-        # An idle connection has nothing to say: closed, or stray bytes. Unless it was still on the ready list
-        if conn.state & (CONN_READABLE | CONN_HUNG_UP | CONN_EOF):
+        # An idle connection has nothing to say: closed, or stray bytes. Unless it was still on the ready list, or
+        # TLS has its own business
+        if conn.state & (CONN_READABLE | CONN_HUNG_UP | CONN_EOF) and (conn.tls == NULL or not conn_is_quiet(conn)):
             client_close(upstream)
         return
     if not upstream.head_done:
+        lane_series_fetch(upstream.worker.lane, upstream.attempt.exchange.series_slot)
         if not client_head(upstream):
             return
     client_body(upstream)
@@ -345,8 +406,9 @@ cdef bint client_head(Upstream *upstream) noexcept nogil:
             if result != PARSE_DONE or message.status >= 200 or message.status == 101:
                 break
             message.base = conn_data(conn)
-            # A client that has left is noticed where the answer is written
-            attempt.exchange.server_ops.send_informational(attempt.exchange, message)
+            # A client that has left is noticed where the answer is written; a hedge has won nothing by this
+            if likely(attempt == attempt.exchange.attempt):
+                attempt.exchange.server_ops.send_informational(attempt.exchange, message)
             conn.input.start += message.head_length
             h1_message_init(message)
             if conn_available(conn) == 0:
@@ -381,7 +443,7 @@ cdef bint client_take_head(Upstream *upstream) noexcept nogil:
         client_detach(upstream)
         client_close(upstream)
         attempt_end(attempt)
-        attempt_retry(x)
+        attempt_retry(attempt)
         return False
     if not message.flags & MESSAGE_KEEP_ALIVE:
         upstream.reusable = 0
@@ -442,7 +504,7 @@ cdef bint client_pass_on(
         return False
     client_drop_messages(upstream)
     if tunnel and flags & SEND_HEAD:
-        attempt_pump(x)
+        attempt_pump(upstream.attempt)
         if upstream.attempt == NULL:
             return False
     if unlikely(x.flags & X_SERVER_BLOCKED):
@@ -451,20 +513,11 @@ cdef bint client_pass_on(
     return not flags & SEND_END
 
 
-cdef bint client_is_quiet(Conn *conn) noexcept nogil:
-    """After a body that ended just where a read did, or a splice: whether nothing follows it."""
-    cdef char byte
-    if recv(conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
-        return False
-    conn.state &= ~<uint32_t>CONN_READABLE
-    return True
-
-
 cdef void client_complete(
     Upstream *upstream, Exchange *x, uint32_t flags, const char *data, size_t length
 ) noexcept nogil:
     """The last piece: the connection leaves the exchange, the client gets its bytes, the pool gets the connection."""
-    cdef Attempt *attempt = &x.attempt
+    cdef Attempt *attempt = x.attempt
     cdef Conn *conn = &upstream.conn
     cdef bint reusable = (
         upstream.reusable
@@ -472,8 +525,11 @@ cdef void client_complete(
         and conn.output == NULL
         and conn_available(conn) == 0
         and not conn.state & (CONN_HUNG_UP | CONN_EOF | CONN_BROKEN)
-        and (not conn.state & CONN_READABLE or client_is_quiet(conn))
+        # After a body that ended just where a read did, or a splice: whether nothing follows it
+        and (not conn.state & CONN_READABLE or conn_is_quiet(conn))
     )
+    if unlikely(conn.tls != NULL) and upstream.requests == 1:
+        client_keep_session(upstream)
     client_detach(upstream)
     upstream.state = UPSTREAM_BUSY
     attempt_end(attempt)
@@ -490,6 +546,14 @@ cdef inline bint client_splices(Upstream *upstream, Exchange *x) noexcept nogil:
     """Whether the rest of the body goes through a pipe: it is long and plain, and nothing of it is in the buffer."""
     if likely(x.down != NULL):
         return True
+    if unlikely(upstream.framing == FRAMING_TUNNEL):
+        upstream.remaining = <uint64_t>TUNNEL_ENDLESS
+        if x.websocket.on:
+            # As long as a frame is, no further: the next one's head is to be seen
+            upstream.remaining = x.websocket.remaining
+            if x.websocket.told or upstream.remaining < SPLICE_MIN:
+                return False
+        return upstream.conn.tls == NULL and tunnel_splices(x, &x.down, &upstream.conn, x.server_ops.plain_sink(x))
     if likely(upstream.framing != FRAMING_LENGTH or upstream.remaining < SPLICE_MIN or upstream.conn.tls != NULL):
         return False
     if conn_available(&upstream.conn) > 0 or x.server_ops.plain_sink(x) == NULL:
@@ -503,10 +567,19 @@ cdef inline bint client_splices(Upstream *upstream, Exchange *x) noexcept nogil:
 
 cdef void client_splice(Upstream *upstream, Exchange *x) noexcept nogil:
     cdef Conn *sink = x.server_ops.plain_sink(x)
+    cdef uint64_t before = x.bytes_sent
     cdef int result = SPLICE_SINK_ERROR
     if likely(sink != NULL):
         x.last_activity = upstream.worker.loop.now
         result = splice_move(x.down, &upstream.conn, sink, &upstream.remaining, &x.bytes_sent)
+    if unlikely(x.websocket.on):
+        x.websocket.remaining = upstream.remaining
+        if result == SPLICE_END:
+            splice_put(&upstream.worker.splices, x.down)
+            x.down = NULL
+            if farewell_say(x):
+                watch_make_ready(&upstream.conn.watch)
+            return
     if result == SPLICE_END:
         client_complete(upstream, x, SEND_END, NULL, 0)
     elif result == SPLICE_BLOCKED:
@@ -514,8 +587,14 @@ cdef void client_splice(Upstream *upstream, Exchange *x) noexcept nogil:
         conn_pause(&upstream.conn)
     elif result == SPLICE_AGAIN:
         watch_make_ready(&upstream.conn.watch)
+    elif result == SPLICE_IDLE:
+        if x.flags & X_TUNNEL:
+            tunnel_splice_rests(x, &x.down, &upstream.conn, x.bytes_sent - before)
     elif result == SPLICE_SOURCE_ENDED:
-        client_fail(upstream, FLAG_UC)
+        if x.flags & X_TUNNEL and not upstream.conn.state & CONN_BROKEN:
+            client_pass_on(upstream, x, 0, BODY_END, NULL, 0)
+        else:
+            client_fail(upstream, FLAG_UC)
     elif result == SPLICE_SINK_ERROR:
         exchange_client_gone(x)
 

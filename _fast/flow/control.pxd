@@ -10,8 +10,12 @@ cdef enum ControlType:
     CONTROL_ENDPOINTS = 2              # version of the routes it goes with, value: serial; descriptor: endpoints
     CONTROL_LISTEN = 3                 # id: listener; descriptor: the listening socket
     CONTROL_UNLISTEN = 4               # id: listener; its connections go on until their next idle moment
-    CONTROL_DRAIN = 5                  # finish what there is, then leave; value: monotonic ns at which to leave anyhow
+    # finish what there is, then leave; value: monotonic ns at which to leave anyhow, version: those at which WebSockets
+    # are told to go
+    CONTROL_DRAIN = 5
     CONTROL_QUIT = 6                   # leave at once
+    CONTROL_DOOR = 7                   # descriptor: where the process that verifies tokens is reached, see verifier
+    CONTROL_SWEEP = 8                  # descriptor: the numbers that live, see base/sweep
     # from the worker
     CONTROL_READY = 101                # the first table is installed; value: the worker's PID
     CONTROL_INSTALLED = 102            # version, value: serial: new requests use it

@@ -6,6 +6,8 @@ that the route's policy says, in place of those that came with it.
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.flow.types cimport Exchange
 
+# Whether it is a preflight
+cdef bint cors_asks(Exchange *x) noexcept nogil
 # True: it was one, and is answered
 cdef bint cors_preflight(Exchange *x) noexcept nogil
 cdef void cors_fields(Exchange *x, uint32_t *count) noexcept nogil

@@ -26,14 +26,18 @@ cdef void add_text(Exchange *x, uint32_t *count, const char *name, uint32_t leng
         extra_add(x.worker, count, name, length, image_text(x.table.image, value), value.length)
 
 
-cdef bint cors_preflight(Exchange *x) noexcept nogil:
+cdef bint cors_asks(Exchange *x) noexcept nogil:
     """An OPTIONS that names an origin and the method that is to follow."""
+    return (
+        x.method == METHOD_OPTIONS
+        and origin_of(x) != NULL
+        and named_first(x.request, b"access-control-request-method", 29) != NULL
+    )
+
+
+cdef bint cors_preflight(Exchange *x) noexcept nogil:
     cdef uint32_t count = 0
-    if (
-        x.method != METHOD_OPTIONS
-        or origin_of(x) == NULL
-        or named_first(x.request, b"access-control-request-method", 29) == NULL
-    ):
+    if not cors_asks(x):
         return False
     x.flags |= X_LOCAL_REPLY | X_PREFLIGHT
     x.status = 204 if origin_allowed(x, cors_of(x), origin_of(x)) else 403

@@ -11,13 +11,13 @@ eject two hosts at once at least one sees the other, so there is never one too m
 next failures in a row try again.
 """
 from tulle._fast.base.types cimport uint64_t
-from tulle._fast.flow.types cimport Attempt, Exchange, Host
+from tulle._fast.flow.types cimport Attempt, Host
 from tulle._fast.policy.host_groups cimport HostSet
 
 # What came of a try (OutlierOutcome), under a policy that is enabled
 cdef void ejection_learn(Attempt *attempt, int outcome) noexcept nogil
 # One of these hosts whose time is up and which this request is to probe, before all other requests; NULL: none
-cdef Host *ejection_probe(const HostSet *hosts, Exchange *x) noexcept nogil
+cdef Host *ejection_probe(const HostSet *hosts, Attempt *attempt) noexcept nogil
 # The attempt leaves the host that it was to probe, without an outcome
 cdef void ejection_probe_dropped(Host *host) noexcept nogil
 # Whether a host is out now; when it may be probed, `*look_at` is moved up to that time

@@ -150,13 +150,13 @@ cdef bint host_probe(Host *host, Attempt *attempt) noexcept nogil:
     return True
 
 
-cdef Host *ejection_probe(const HostSet *hosts, Exchange *x) noexcept nogil:
+cdef Host *ejection_probe(const HostSet *hosts, Attempt *attempt) noexcept nogil:
     cdef const BalancerState *state
     cdef uint32_t group, index
     for group in range(hosts.count):
         state = &hosts.groups[group].balancer
         for index in range(state.count):
-            if host_probe(host_of_load(state.hosts[index].load), &x.attempt):
+            if host_probe(host_of_load(state.hosts[index].load), attempt):
                 return host_of_load(state.hosts[index].load)
     return NULL
 

@@ -4,21 +4,28 @@ from libc.string cimport memset
 from tulle._fast.base.buf cimport buf_get
 from tulle._fast.base.list cimport Node
 from tulle._fast.base.random cimport random_below
-from tulle._fast.base.shared cimport FLAG_DPE, FLAG_NR, FLAG_UH, FLAG_UO, LIMIT_REQUESTS, lane_series_expect
+from tulle._fast.base.shared cimport FLAG_DPE, FLAG_NR, FLAG_OM, FLAG_UH, FLAG_UO, LIMIT_REQUESTS, lane_series_expect
 from tulle._fast.base.slab cimport slab_get
 from tulle._fast.base.timer cimport timer_init
 from tulle._fast.base.types cimport likely, unlikely
+from tulle._fast.flow.adapting cimport adapting_limit, adapting_refuse
 from tulle._fast.flow.attempt cimport attempt_start, exchange_timeout
+from tulle._fast.flow.authorize cimport authorize
+from tulle._fast.flow.farewell cimport farewell_say
 from tulle._fast.flow.finish cimport exchange_finish
+from tulle._fast.flow.grpc cimport grpc_bound, grpc_recognise, grpc_take_name
+from tulle._fast.flow.grpc_web cimport grpc_web_begin
 from tulle._fast.flow.head_edits cimport request_id_choose
+from tulle._fast.flow.interception cimport MEANT_TEXT, interception_name
 from tulle._fast.flow.mirror cimport mirror_begin, mirror_goal
 from tulle._fast.flow.overload cimport overload_refuses
 from tulle._fast.flow.policing cimport police_listener, police_resumed, police_route
 from tulle._fast.flow.reply cimport reply_error, reply_fixed, reply_redirect
 from tulle._fast.flow.table cimport table_ref
+from tulle._fast.flow.token_table cimport token_leave
 from tulle._fast.flow.types cimport (
-    ATTEMPT_RUNNING, X_CONNECT, X_HELD, X_HOLDS_REQUEST, X_KEEP_ALIVE, X_MIRROR, X_RESPONSE_ENDED, X_SERVER_BLOCKED,
-    X_TUNNEL, X_UPGRADE, Cluster,
+    ATTEMPT_RUNNING, TOKEN_SETTLED, TOKEN_UNASKED, TOKEN_UNAVAILABLE, X_AWAITS, X_CONNECT, X_GRPC, X_HELD,
+    X_HOLDS_REQUEST, X_KEEP_ALIVE, X_MIRROR, X_RAW, X_RESPONSE_ENDED, X_SERVER_BLOCKED, X_TUNNEL, X_UPGRADE, Cluster,
 )
 from tulle._fast.flow.upgrade cimport upgrade_may_pass
 from tulle._fast.flow.upstream cimport cluster_use
@@ -26,9 +33,10 @@ from tulle._fast.http.message cimport (
     FRAMING_LENGTH, FRAMING_NONE, MESSAGE_KEEP_ALIVE, MESSAGE_UPGRADE, METHOD_CONNECT, message_at,
 )
 from tulle._fast.policy.image cimport (
-    ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_POLICED, ROUTE_REDIRECT, BackendEntry, Image,
-    RouteEntry, TableEntry, image_at, image_cluster,
+    LISTENER_GRPC_WEB, ROUTE_ALLOW_CONNECT, ROUTE_ALLOW_UPGRADE, ROUTE_FORWARD, ROUTE_POLICED, ROUTE_REDIRECT,
+    BackendEntry, Image, RouteEntry, RouteName, TableEntry, image_at, image_cluster,
 )
+from tulle._fast.policy.interception cimport LISTENER_ORIGINAL_DESTINATION
 from tulle._fast.policy.limits cimport limit_acquire
 from tulle._fast.policy.path cimport PATH_AS_IS, PATH_REFUSED, path_normalise
 from tulle._fast.policy.route cimport RouteMatch, RouteQuery, route_match
@@ -59,12 +67,15 @@ cdef Exchange *exchange_new(
     Worker *worker, void *server, const ServerOps *ops, uint32_t listener_id, Message *message, Buf *buf,
     uint64_t started
 ) noexcept nogil:
+    cdef Exchange *null = NULL
     cdef Exchange *x = <Exchange *>slab_get(&worker.exchanges_slab)
     cdef Table *table
     if unlikely(x == NULL):
         return NULL
-    memset(x, 0, sizeof(Exchange))
+    memset(x, 0, <size_t>&null.second)
     x.worker = worker
+    x.attempt = &x.first
+    x.first.exchange = x
     x.server = server
     x.server_ops = ops
     x.listener_id = listener_id
@@ -82,6 +93,7 @@ cdef Exchange *exchange_new(
     x.wall_started = started + worker.wall_offset
     timer_init(&x.timer, exchange_timeout)
     worker.lane.header.requests_active += 1
+    grpc_recognise(x)
     return x
 
 
@@ -144,10 +156,14 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     cdef RouteQuery query
     cdef RouteMatch found
     cdef const TableEntry *table
+    cdef char destination[MEANT_TEXT]
     if unlikely(x.listener == NULL):
         exchange_refuse(x, 503, FLAG_UH, b"this listener is no longer configured")
         return
     request_id_choose(x)
+    if unlikely(x.listener.flags & LISTENER_GRPC_WEB) and not grpc_web_begin(x):
+        exchange_refuse(x, 503, FLAG_OM, b"overloaded: without memory")
+        return
     if unlikely(x.table.image.overload_memory != 0) and overload_refuses(x):
         return
     if unlikely(x.listener.rate_limits.count != 0) and not police_listener(x):
@@ -163,14 +179,27 @@ cdef void exchange_run(Exchange *x) noexcept nogil:
     query.query_length = message.query_length
     query.message = message
     table = <const TableEntry *>image_at(x.table.image, x.listener.table)
+    if unlikely(x.listener.flags & LISTENER_ORIGINAL_DESTINATION):
+        interception_name(x, &query, destination)
     found = route_match(x.table.image, table, &query, NULL, NULL)
-    if unlikely(found.route == NULL):
+    x.route = found.route
+    if likely(found.route != NULL):
+        x.route_id = found.match.id
+        x.named = <const RouteName *>image_at(x.table.image, found.match.named)
+        x.prefix_length = found.prefix_length
+        x.max_body = x.listener.max_body
+        if unlikely(x.flags & X_GRPC):
+            grpc_take_name(x, found.match.index)
+    if unlikely(x.listener.guard != 0) and not authorize(x):
+        return
+    exchange_admit(x)
+
+
+cdef void exchange_admit(Exchange *x) noexcept nogil:
+    """Who sends it may do so."""
+    if unlikely(x.route == NULL):
         reply_error(x, 404, FLAG_NR, NULL)
         return
-    x.route = found.route
-    x.route_id = found.route.id
-    x.prefix_length = found.prefix_length
-    x.max_body = x.listener.max_body
     if unlikely(x.route.flags & ROUTE_POLICED) and not police_route(x):
         return
     exchange_go(x)
@@ -180,6 +209,12 @@ cdef void exchange_resume(Exchange *x) noexcept nogil:
     x.flags &= ~<uint32_t>X_HELD
     if x.flags & X_MIRROR:
         exchange_enter(x, mirror_goal(x))
+    elif x.token_state != TOKEN_UNASKED and x.token_state != TOKEN_SETTLED:
+        if x.flags & X_AWAITS:
+            token_leave(x)             # nobody has answered in time
+            x.token_state = TOKEN_UNAVAILABLE
+        if authorize(x):
+            exchange_admit(x)
     elif police_resumed(x):
         exchange_go(x)
 
@@ -206,6 +241,10 @@ cdef void exchange_go(Exchange *x) noexcept nogil:
         x.flags |= X_CONNECT
     if unlikely(message.flags & MESSAGE_UPGRADE) and route.flags & ROUTE_ALLOW_UPGRADE and upgrade_may_pass(message):
         x.flags |= X_UPGRADE
+    if unlikely(message.protocol_length != 0 and not x.flags & X_UPGRADE):
+        # An extended CONNECT (RFC 8441) is nothing without its tunnel
+        exchange_refuse(x, 501, FLAG_DPE, b"this route allows no upgrades")
+        return
     if unlikely(route.mirrors.count != 0):
         mirror_begin(x)
     exchange_forward(x)
@@ -234,6 +273,7 @@ cdef void exchange_enter(Exchange *x, const BackendEntry *backend) noexcept nogi
     """To a cluster, and on to a host of it."""
     cdef const RouteEntry *route = x.route
     cdef Cluster *cluster
+    cdef uint32_t limit
     cluster = cluster_use(x.worker, x.table, backend.cluster)
     if unlikely(cluster == NULL):
         reply_error(x, 503, FLAG_UH, b"no room for this cluster in shared memory")
@@ -245,19 +285,27 @@ cdef void exchange_enter(Exchange *x, const BackendEntry *backend) noexcept nogi
     x.cluster_name = x.settings.name
     x.subset = backend.subset
     x.subset_key = backend.subset_key
-    if unlikely(not limit_acquire(
-        x.worker.shared, cluster.lines, x.worker.lane_index, LIMIT_REQUESTS, cluster.config.max_requests
-    )):
+    limit = cluster.config.max_requests
+    if unlikely(cluster.config.adaptive.enabled):
+        limit = adapting_limit(cluster)
+    if unlikely(not limit_acquire(x.worker.shared, cluster.lines, x.worker.lane_index, LIMIT_REQUESTS, limit)):
+        if cluster.config.adaptive.enabled:
+            adapting_refuse(x, limit)
+            return
         cluster.stats.overflow[<int>LIMIT_REQUESTS] += 1
         reply_error(x, 503, FLAG_UO, NULL)
         return
     x.flags |= X_HOLDS_REQUEST
     cluster.stats.requests_active += 1
     cluster.stats.requests_total += 1
-    lane_series_expect(x.worker.lane, x.listener_id, x.route_id, cluster.slot + 1, cluster.generation)
-    x.idle_timeout = route.idle_timeout
+    x.series_slot = lane_series_expect(
+        x.worker.lane, x.listener_id, x.route_id, cluster.slot + 1, cluster.generation
+    )
+    x.idle_timeout = route.idle_timeout if likely(not x.flags & X_RAW) else x.listener.idle_timeout
     if route.request_timeout != 0 and x.request.framing == FRAMING_NONE and not x.flags & (X_CONNECT | X_UPGRADE):
         x.request_deadline = x.worker.loop.now + route.request_timeout
+    if unlikely(x.flags & X_GRPC):
+        grpc_bound(x)
     attempt_start(x)
 
 
@@ -266,10 +314,12 @@ cdef void exchange_enter(Exchange *x, const BackendEntry *backend) noexcept nogi
 cdef void exchange_server_drained(Exchange *x) noexcept nogil:
     x.flags &= ~<uint32_t>X_SERVER_BLOCKED
     x.last_activity = x.worker.loop.now
+    if unlikely(x.websocket.wanted) and not farewell_say(x):
+        return
     if x.flags & X_RESPONSE_ENDED and not x.flags & X_TUNNEL:
         exchange_finish(x, x.flags & X_KEEP_ALIVE != 0, False)
     elif x.attempt.state == ATTEMPT_RUNNING:
-        x.attempt.ops.resume(&x.attempt)
+        x.attempt.ops.resume(x.attempt)
 
 
 cdef void exchange_install(Worker *worker) noexcept nogil:

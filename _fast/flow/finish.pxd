@@ -10,3 +10,5 @@ cdef Series *exchange_series(Exchange *x) noexcept nogil
 cdef void exchange_detach(Exchange *x) noexcept nogil
 # Takes the attempt out of the accounts of its host; a connection still attached is cancelled
 cdef void attempt_end(Attempt *attempt) noexcept nogil
+# Likewise whatever is under way for the exchange
+cdef void attempts_end(Exchange *x) noexcept nogil

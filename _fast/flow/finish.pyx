@@ -1,19 +1,24 @@
 """See `finish.pxd`. The one place where what an exchange occupies is released."""
 from tulle._fast.base.buf cimport buf_unref
-from tulle._fast.base.shared cimport LIMIT_REQUESTS, LIMIT_RETRIES, Series, histogram_record, lane_series
+from tulle._fast.base.list cimport list_remove
+from tulle._fast.base.shared cimport HEDGE_LOST, LIMIT_REQUESTS, LIMIT_RETRIES, Series, histogram_record, lane_series
 from tulle._fast.base.slab cimport slab_put
 from tulle._fast.base.timer cimport timer_remove
 from tulle._fast.base.types cimport likely, uint32_t, unlikely
 from tulle._fast.flow.access_log cimport access_log_copy, access_log_write
 from tulle._fast.flow.ejection cimport ejection_probe_dropped
+from tulle._fast.flow.grpc cimport grpc_count
 from tulle._fast.flow.latency cimport latency_given_up
 from tulle._fast.flow.breaking cimport breaking_drop
 from tulle._fast.flow.pool cimport pool_leave_queue
 from tulle._fast.flow.replay cimport replay_drop
+from tulle._fast.flow.retry_place cimport retry_place_release
 from tulle._fast.flow.table cimport table_unref
+from tulle._fast.flow.token_table cimport token_leave, token_let_go
 from tulle._fast.flow.types cimport (
-    ATTEMPT_NONE, ATTEMPT_WAITING, X_DETACHED, X_HOLDS_REQUEST, X_HOLDS_RETRY, X_MIRROR, X_RESPONSE_BEGUN, X_TUNNEL,
-    Host, Worker,
+    ATTEMPT_CONNECTING, ATTEMPT_NONE, ATTEMPT_WAITING, X_AWAITS, X_DETACHED, X_GRPC, X_HOLDS_REQUEST, X_HOLDS_RETRY,
+    X_MIRROR,
+    X_RESPONSE_BEGUN, X_TUNNEL, Host, Worker,
 )
 from tulle._fast.flow.upstream cimport host_end, host_unref
 from tulle._fast.net.splice cimport splice_put
@@ -27,6 +32,8 @@ cdef void attempt_end(Attempt *attempt) noexcept nogil:
         return
     if attempt.state == ATTEMPT_WAITING:
         pool_leave_queue(attempt)
+    elif unlikely(attempt.state == ATTEMPT_CONNECTING):
+        list_remove(&attempt.waiting)
     if unlikely(host.cluster.config.balancer == BALANCER_PEAK_EWMA and attempt.first_byte == 0):
         latency_given_up(attempt)
     attempt.state = ATTEMPT_NONE
@@ -39,6 +46,15 @@ cdef void attempt_end(Attempt *attempt) noexcept nogil:
     if unlikely(host.probe == attempt):
         ejection_probe_dropped(host)
     host_end(host)
+
+
+cdef void attempts_end(Exchange *x) noexcept nogil:
+    attempt_end(x.attempt)
+    if unlikely(x.hedge != NULL):
+        attempt_end(x.hedge)
+        x.hedge = NULL
+        x.cluster.stats.hedges[<int>HEDGE_LOST] += 1
+        retry_place_release(x.cluster)
 
 
 cdef void exchange_release_limits(Exchange *x) noexcept nogil:
@@ -60,6 +76,8 @@ cdef void exchange_count(Exchange *x) noexcept nogil:
     cdef Worker *worker = x.worker
     cdef Series *series = x.series if x.series != NULL else exchange_series(x)
     cdef uint32_t flags, flag
+    if unlikely(x.flags & X_GRPC):
+        grpc_count(x)
     # A status that was never sent is class 0: the client saw no answer
     series.requests[x.status // 100 if x.flags & X_RESPONSE_BEGUN and x.status < 600 else 0] += 1
     series.bytes_received += x.bytes_received
@@ -100,6 +118,11 @@ cdef void exchange_let_go(Exchange *x) noexcept nogil:
         x.table = NULL
     x.listener = NULL
     x.route = NULL
+    x.named = NULL
+    x.policy = NULL
+    x.token_entry = NULL
+    if unlikely(x.token != NULL):
+        token_let_go(x)
     x.settings = NULL
     x.cookie = NULL
 
@@ -110,8 +133,10 @@ cdef void exchange_detach(Exchange *x) noexcept nogil:
     if likely(not x.flags & X_MIRROR):
         access_log_copy(x)
     x.flags |= X_DETACHED
+    x.series = NULL                    # it may be freed once no table has its ids: see base/sweep
     exchange_let_go(x)
-    replay_drop(x)
+    if likely(x.attempt.replay_next == NULL):
+        replay_drop(x)
 
 
 cdef void exchange_finish(Exchange *x, bint keep, bint cut) noexcept nogil:
@@ -119,7 +144,9 @@ cdef void exchange_finish(Exchange *x, bint keep, bint cut) noexcept nogil:
     cdef Host *answered
     if unlikely(x.mirrors != NULL):
         worker.hooks.mirror_leave(x)
-    attempt_end(&x.attempt)
+    attempts_end(x)
+    if unlikely(x.flags & X_AWAITS):
+        token_leave(x)
     exchange_count(x)
     if likely(not x.flags & X_MIRROR):
         access_log_write(x)

@@ -3,7 +3,7 @@
 Lines to leave out are marked FIELD_DROP in the message; lines to add go to `Worker.extras`, which holds one head's.
 """
 from tulle._fast.base.types cimport uint32_t
-from tulle._fast.flow.types cimport Exchange, Worker
+from tulle._fast.flow.types cimport Attempt, Exchange, Worker
 from tulle._fast.http.h1_write cimport HeadEdits
 from tulle._fast.http.message cimport Message
 
@@ -11,7 +11,7 @@ cdef void extra_add(
     Worker *worker, uint32_t *count, const char *name, uint32_t name_length, const char *value, uint32_t value_length
 ) noexcept nogil
 # Repeatable: every try of an exchange asks anew. False: the new target has no room
-cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil
+cdef bint request_edits(Attempt *attempt, HeadEdits *edits) noexcept nogil
 # The number of extras
 cdef uint32_t response_edits(Exchange *x) noexcept nogil
 # Makes x.request_id, or takes the client's when it is trusted

@@ -4,19 +4,23 @@ from libc.string cimport memcpy
 from tulle._fast.base.buf cimport buf_get
 from tulle._fast.base.random cimport random_next
 from tulle._fast.base.types cimport likely, uint8_t, uint16_t, uint64_t, unlikely
-from tulle._fast.flow.types cimport EXTRAS_MAX, FIELD_TEXT, X_MIRROR, X_UPGRADE, Host, Mirror
+from tulle._fast.flow.grpc cimport grpc_timeout_field
+from tulle._fast.flow.grpc_web cimport grpc_web_request_fields
+from tulle._fast.flow.types cimport EXTRAS_MAX, FIELD_TEXT, X_GRPC_WEB, X_MIRROR, X_TLS, X_UPGRADE, Host, Mirror
 from tulle._fast.http.field cimport field_id as id_of_name
 from tulle._fast.http.h1_write cimport Extra
 from tulle._fast.http.message cimport (
-    FIELD_DROP, FIELD_HOST, FIELD_OTHER, FIELD_UPGRADE, FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_HOST,
-    FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID, MESSAGE_TE_TRAILERS, TARGET_ABSOLUTE, TARGET_ASTERISK,
-    TARGET_AUTHORITY, TARGET_ORIGIN, Field, Message, message_at, message_field,
+    FIELD_DROP, FIELD_HOST, FIELD_OTHER, FIELD_UPGRADE, FIELD_X_FORWARDED_CLIENT_CERT, FIELD_X_FORWARDED_FOR,
+    FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID, MESSAGE_TE_TRAILERS, TARGET_ABSOLUTE,
+    TARGET_ASTERISK, TARGET_AUTHORITY, TARGET_ORIGIN, Field, Message, field_bit, message_at, message_field,
 )
 from tulle._fast.http.octet cimport octet_lower
 from tulle._fast.net.system cimport AF_UNIX, sockaddr
+from tulle._fast.policy.claims cimport CLAIM_FIELD, ClaimRecord, claim_next
 from tulle._fast.policy.image cimport (
     FIELD_EDIT_ADD, FIELD_EDIT_REMOVE, LISTENER_ADD_FORWARDED_FOR, LISTENER_ADD_REQUEST_ID, LISTENER_ADD_VIA,
-    PATH_EDIT_FULL, PATH_EDIT_PREFIX, ROUTE_REWRITE_HOST, FieldEdit, RouteEntry, Span, image_at, image_text,
+    LISTENER_KEEP_CERTIFICATE, LISTENER_KEEP_CERTIFICATE_ALWAYS, LISTENER_SET_CERTIFICATE, PATH_EDIT_FULL,
+    PATH_EDIT_PREFIX, ROUTE_REWRITE_HOST, FieldEdit, RouteEntry, Span, Text, image_at, image_text,
 )
 
 cdef enum:
@@ -173,11 +177,24 @@ cdef char *target_room(Exchange *x, uint32_t length) noexcept nogil:
 
 # -- forwarding fields ------------------------------------------------------------------------------------------------
 
+cdef inline void hex_digits(char *out, uint64_t bits) noexcept nogil:
+    """Eight digits of 32 bits, in an order that does not matter to who has drawn them."""
+    bits &= <uint64_t>0xffffffff
+    bits = (bits | bits << 16) & <uint64_t>0x0000ffff0000ffff
+    bits = (bits | bits << 8) & <uint64_t>0x00ff00ff00ff00ff
+    bits = (bits | bits << 4) & <uint64_t>0x0f0f0f0f0f0f0f0f
+    # From 10 on a letter, which lies 39 behind where the next digit would be
+    bits += <uint64_t>0x3030303030303030 + (
+        (bits + <uint64_t>0x0606060606060606) >> 4 & <uint64_t>0x0101010101010101
+    ) * 39
+    memcpy(out, &bits, 8)
+
+
 cdef void request_id_choose(Exchange *x) noexcept nogil:
-    cdef const char *digits = b"0123456789abcdef"
     cdef const Field *field
-    cdef uint64_t bits = 0
-    cdef uint32_t index
+    cdef const char *variants = b"89ab"
+    cdef char digits[32]
+    cdef uint64_t bits
     if x.listener.trusted_hops > 0:
         field = message_field(x.request, FIELD_X_REQUEST_ID)
         if field != NULL and 0 < field.value_length <= sizeof(x.request_id):
@@ -185,17 +202,35 @@ cdef void request_id_choose(Exchange *x) noexcept nogil:
             x.request_id_length = field.value_length
             return
     # A version 4 UUID (RFC 9562 section 5.4)
-    for index in range(<uint32_t>REQUEST_ID_LENGTH):
-        if index == 0 or index == 19:
-            bits = random_next(&x.worker.random)
-        if index == 8 or index == 13 or index == 18 or index == 23:
-            x.request_id[index] = c'-'
-            continue
-        x.request_id[index] = digits[bits & 15]
-        bits >>= 4
+    bits = random_next(&x.worker.random)
+    hex_digits(digits, bits)
+    hex_digits(digits + 8, bits >> 32)
+    bits = random_next(&x.worker.random)
+    hex_digits(digits + 16, bits)
+    hex_digits(digits + 24, bits >> 32)
+    memcpy(x.request_id, digits, 8)
+    memcpy(x.request_id + 9, digits + 8, 4)
+    memcpy(x.request_id + 14, digits + 12, 4)
+    memcpy(x.request_id + 19, digits + 16, 4)
+    memcpy(x.request_id + 24, digits + 20, 12)
+    x.request_id[8] = c'-'
+    x.request_id[13] = c'-'
     x.request_id[14] = c'4'
-    x.request_id[19] = digits[8 | (random_next(&x.worker.random) & 3)]
+    x.request_id[18] = c'-'
+    x.request_id[19] = variants[random_next(&x.worker.random) & 3]
+    x.request_id[23] = c'-'
     x.request_id_length = REQUEST_ID_LENGTH
+
+
+cdef void certificate_field(Exchange *x, uint32_t *count) noexcept nogil:
+    """x-forwarded-client-cert: of clients that are believed it is kept, of others nothing is left."""
+    cdef uint32_t flags = x.listener.flags
+    if unlikely(x.request.known & field_bit(FIELD_X_FORWARDED_CLIENT_CERT)) and not (
+        flags & LISTENER_KEEP_CERTIFICATE_ALWAYS or (flags & LISTENER_KEEP_CERTIFICATE and x.certificate != NULL)
+    ):
+        drop_id(x.request, FIELD_X_FORWARDED_CLIENT_CERT)
+    if unlikely(x.certificate != NULL) and flags & LISTENER_SET_CERTIFICATE:
+        extra_add(x.worker, count, b"x-forwarded-client-cert", 23, x.certificate, x.certificate_length)
 
 
 cdef void forwarding_fields(Exchange *x, uint32_t *count) noexcept nogil:
@@ -203,6 +238,7 @@ cdef void forwarding_fields(Exchange *x, uint32_t *count) noexcept nogil:
     cdef Worker *worker = x.worker
     cdef Message *message = x.request
     cdef bint trusted = x.listener.trusted_hops > 0
+    certificate_field(x, count)
     if x.listener.flags & LISTENER_ADD_FORWARDED_FOR:
         if not trusted:
             drop_id(message, FIELD_X_FORWARDED_FOR)
@@ -211,28 +247,49 @@ cdef void forwarding_fields(Exchange *x, uint32_t *count) noexcept nogil:
         # One line more is the same list (RFC 9110 section 5.3)
         extra_add(worker, count, b"x-forwarded-for", 15, x.peer, x.peer_length)
         if not trusted or message_field(message, FIELD_X_FORWARDED_PROTO) == NULL:
-            extra_add(worker, count, b"x-forwarded-proto", 17, b"http", 4)
+            extra_add(worker, count, b"x-forwarded-proto", 17, b"https", 5 if x.flags & X_TLS else 4)
     if x.listener.flags & LISTENER_ADD_REQUEST_ID:
         drop_id(message, FIELD_X_REQUEST_ID)
         extra_add(worker, count, b"x-request-id", 12, x.request_id, x.request_id_length)
 
 
 cdef void via_field(Exchange *x, const Message *message, uint32_t *count) noexcept nogil:
+    """With the version in which the message has come (RFC 9110 section 7.6.3)."""
+    cdef uint32_t length
     if x.listener.flags & LISTENER_ADD_VIA:
-        extra_add(x.worker, count, b"via", 3, image_text(x.table.image, x.listener.via), x.listener.via.length)
+        length = x.listener.via.length // 3
+        extra_add(
+            x.worker, count, b"via", 3,
+            image_text(x.table.image, x.listener.via) + message.version_minor * length, length
+        )
 
 
-cdef void host_of_endpoint(Exchange *x, uint32_t *count) noexcept nogil:
+cdef void claim_fields(Exchange *x, uint32_t *count) noexcept nogil:
+    """What upstream is told of the token; what came under these names was dropped when the token was looked for."""
+    cdef const Text *name = <const Text *>image_at(x.table.image, x.token_entry.fields.offset)
+    cdef ClaimRecord record
+    cdef uint32_t position = 0
+    while claim_next(x.token.claims, x.token.claims_length, &position, &record):
+        if record.kind == CLAIM_FIELD and record.index < x.token_entry.fields.count:
+            extra_add(
+                x.worker, count, image_text(x.table.image, name[record.index]), name[record.index].length,
+                record.text, record.length,
+            )
+
+
+cdef void host_of_endpoint(const Attempt *attempt, uint32_t *count) noexcept nogil:
     """For a request of HTTP/1.0 that names none."""
-    cdef const Host *host = x.attempt.host
+    cdef Worker *worker = attempt.exchange.worker
+    cdef const Host *host = attempt.host
     if (<const sockaddr *>host.address).sa_family == AF_UNIX:
-        extra_add(x.worker, count, b"host", 4, b"localhost", 9)
+        extra_add(worker, count, b"host", 4, b"localhost", 9)
     else:
-        extra_add(x.worker, count, b"host", 4, host.text, host.text_length)
+        extra_add(worker, count, b"host", 4, host.text, host.text_length)
 
 
-cdef void shadow_host(Exchange *x, uint32_t *count) noexcept nogil:
+cdef void shadow_host(const Attempt *attempt, uint32_t *count) noexcept nogil:
     """The host that the original would name, with "-shadow" behind its name: so a mirror tells its requests apart."""
+    cdef Exchange *x = attempt.exchange
     cdef const char *host = message_at(x.request, x.request.authority)
     cdef uint32_t length = x.request.authority_length
     cdef char *out = x.worker.field_text[0]
@@ -243,7 +300,7 @@ cdef void shadow_host(Exchange *x, uint32_t *count) noexcept nogil:
         length = x.route.host_value.length
     elif length == 0:
         if message_field(x.request, FIELD_HOST) == NULL:
-            host_of_endpoint(x, count)
+            host_of_endpoint(attempt, count)
         return
     if length > FIELD_TEXT - 8:
         length = FIELD_TEXT - 8
@@ -262,7 +319,8 @@ cdef void shadow_host(Exchange *x, uint32_t *count) noexcept nogil:
 
 # -- whole heads ------------------------------------------------------------------------------------------------------
 
-cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
+cdef bint request_edits(Attempt *attempt, HeadEdits *edits) noexcept nogil:
+    cdef Exchange *x = attempt.exchange
     cdef Worker *worker = x.worker
     cdef Message *message = x.request
     cdef const RouteEntry *route = x.route
@@ -273,22 +331,28 @@ cdef bint request_edits(Exchange *x, HeadEdits *edits) noexcept nogil:
     x.target = edits.target
     x.target_length = edits.target_length
     if unlikely(x.flags & X_MIRROR) and (<Mirror *>x.server).suffix:
-        shadow_host(x, &count)
+        shadow_host(attempt, &count)
     elif route.flags & ROUTE_REWRITE_HOST:
         drop_id(message, FIELD_HOST)
         extra_add(worker, &count, b"host", 4, image_text(x.table.image, route.host_value), route.host_value.length)
     elif message.target_form == TARGET_ABSOLUTE or message.target_form == TARGET_AUTHORITY:
         extra_add(worker, &count, b"host", 4, message_at(message, message.authority), message.authority_length)
     elif message_field(message, FIELD_HOST) == NULL:
-        host_of_endpoint(x, &count)
+        host_of_endpoint(attempt, &count)
     forwarding_fields(x, &count)
     via_field(x, message, &count)
     if message.flags & MESSAGE_TE_TRAILERS:
         extra_add(worker, &count, b"te", 2, b"trailers", 8)
+    if unlikely(x.flags & X_GRPC_WEB):
+        grpc_web_request_fields(x, &count)
+    if unlikely(x.grpc_deadline != 0):
+        grpc_timeout_field(x, &count)
     if x.flags & X_UPGRADE:
         upgrade = message_field(message, FIELD_UPGRADE)
         extra_add(worker, &count, b"connection", 10, b"upgrade", 7)
         extra_add(worker, &count, b"upgrade", 7, message_at(message, upgrade.value), upgrade.value_length)
+    if unlikely(x.token != NULL):
+        claim_fields(x, &count)
     if route.request_edits.count:
         apply_edits(worker, message, x.table.image, route.request_edits, &count)
     edits.extra_count = count

@@ -7,15 +7,22 @@ from tulle._fast.base.shared cimport LANE_RUNNING, Lane, shared_lane
 from tulle._fast.base.timer cimport Timer, timer_init, timer_remove, timer_set
 from tulle._fast.base.types cimport likely, uint64_t, unlikely
 from tulle._fast.flow.exchange cimport listener_find
+from tulle._fast.flow.greeting cimport greeting_begin
+from tulle._fast.flow.interception cimport interception_learn
 from tulle._fast.flow.server_h1 cimport server_accept, server_drain
+from tulle._fast.flow.server_tcp cimport tcp_begin
+from tulle._fast.flow.table cimport table_tls
 from tulle._fast.flow.types cimport Listener, Server, Table
 from tulle._fast.flow.wake cimport wake_lane
 from tulle._fast.net.loop cimport Loop, Watch, watch_add, watch_delete, watch_init, watch_kill
 from tulle._fast.net.system cimport (
-    EAGAIN, ECONNABORTED, EINTR, EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close, errno, sockaddr,
-    sockaddr_storage, socklen_t,
+    EAGAIN, ECONNABORTED, EINTR, EPOLLEXCLUSIVE, EPOLLIN, POLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, close, errno,
+    poll, pollfd, sockaddr, sockaddr_storage, socklen_t,
 )
-from tulle._fast.policy.image cimport ListenerEntry
+from tulle._fast.net.tls cimport tls_displace
+from tulle._fast.net.tls_context cimport TLS_DOWNSTREAM
+from tulle._fast.policy.image cimport PROTOCOL_TCP, ListenerEntry
+from tulle._fast.policy.interception cimport LISTENER_ORIGINAL_DESTINATION
 from tulle._fast.policy.limits cimport listener_acquire
 
 cdef enum:
@@ -73,14 +80,33 @@ cdef void listener_timer(Timer *timer, uint64_t now) noexcept nogil:
         listener_watch(listener)
 
 
-cdef bint take_place(Listener *listener) noexcept nogil:
+cdef bint take_place(Listener *listener, const ListenerEntry *entry) noexcept nogil:
     """A place among the connections of the listener; `server_close` gives it back."""
-    cdef Worker *worker = listener.worker
-    cdef Table *table
-    cdef const ListenerEntry *entry = listener_find(worker, listener.id, &table)
     return listener_acquire(
-        worker.shared, worker.lane_index, listener.id, entry.max_connections if entry != NULL else 0
+        listener.worker.shared, listener.worker.lane_index, listener.id, entry.max_connections if entry != NULL else 0
     )
+
+
+cdef bint handshakes_are_full(Listener *listener) noexcept nogil:
+    """Whether as many handshakes are under way here as its settings allow: the queue keeps who comes now."""
+    cdef Worker *worker = listener.worker
+    cdef uint32_t under_way = worker.tls.handshaking[<int>TLS_DOWNSTREAM]
+    cdef Table *table
+    cdef const ListenerEntry *entry
+    if likely(under_way == 0):
+        return False
+    entry = listener_find(worker, listener.id, &table)
+    return entry != NULL and entry.tls != 0 and under_way >= table_tls(table, entry.tls).handshake_limit
+
+
+cdef bint handshake_displaced(Listener *listener) noexcept nogil:
+    """Whether somebody waits, and one that stalls has made room: a flood of such clients keeps nobody else out."""
+    cdef pollfd waiting
+    waiting.fd = listener.watch.fd
+    waiting.events = POLLIN
+    if poll(&waiting, 1, 0) != 1:
+        return False
+    return tls_displace(&listener.worker.tls, listener.worker.loop.now)
 
 
 cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
@@ -94,6 +120,10 @@ cdef void listener_event(Watch *watch, uint32_t events) noexcept nogil:
             # The kernel woke this worker alone: the one that stands in for it has to be told
             worker.lane.header.accept_paused += 1
             wake_lane(worker, other)
+            listener_pause(listener)
+            return
+        if unlikely(handshakes_are_full(listener)) and not handshake_displaced(listener):
+            worker.lane.header.accept_paused += 1
             listener_pause(listener)
             return
         error = accept_one(listener)
@@ -112,13 +142,24 @@ cdef int accept_one(Listener *listener) noexcept nogil:
     cdef sockaddr_storage address
     cdef socklen_t length = sizeof(address)
     cdef int fd = accept4(listener.watch.fd, <sockaddr *>&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    cdef const ListenerEntry *entry
+    cdef Server *server
+    cdef Table *table
     if fd < 0:
         return 0 if errno == EINTR or errno == ECONNABORTED else errno
-    if unlikely(not take_place(listener)):
+    entry = listener_find(worker, listener.id, &table)
+    if unlikely(not take_place(listener, entry)):
         worker.lane.header.accept_overflow += 1
         close(fd)
         return 0
-    server_accept(worker, listener.id, fd, <sockaddr *>&address, length)
+    server = server_accept(worker, listener.id, fd, <sockaddr *>&address, length)
+    if unlikely(server != NULL and entry != NULL and entry.flags & LISTENER_ORIGINAL_DESTINATION):
+        interception_learn(server)
+    if unlikely(entry != NULL and entry.greeting != 0):
+        if server != NULL:
+            greeting_begin(server, entry, table)
+    elif unlikely(server != NULL and entry != NULL and entry.protocol == PROTOCOL_TCP):
+        tcp_begin(server, table.image, entry)
     return 0
 
 

@@ -1,12 +1,16 @@
 """See `log_value.pxd`. The operators are in `policy/log_operator.pxd`; durations are taken from the loop's clock."""
+from libc.stdio cimport snprintf
 from libc.string cimport memchr, memcpy, strlen
 
-from tulle._fast.base.shared cimport FLAG_COUNT
-from tulle._fast.base.types cimport uint8_t, uint16_t, uint64_t
+from tulle._fast.base.shared cimport FLAG_COUNT, FLAG_RBAC, FLAG_UAEX
+from tulle._fast.base.types cimport uint8_t, uint16_t, uint64_t, unlikely
 from tulle._fast.flow.log_line cimport line_absent, line_number, line_raw, line_text, line_time
-from tulle._fast.flow.types cimport X_LOCAL_REPLY, X_RESPONSE_BEGUN
+from tulle._fast.flow.types cimport X_LOCAL_REPLY, X_RAW, X_RESPONSE_BEGUN, X_TLS
+from tulle._fast.http.detection cimport DETECTED_ROOM, detected_word
+from tulle._fast.http.grpc cimport grpc_camel_name, grpc_snake_name
 from tulle._fast.http.message cimport (
-    FIELD_TRACEPARENT, FIELD_USER_AGENT, FIELD_X_FORWARDED_FOR, Field, Message, message_at, message_field,
+    FIELD_TRACEPARENT, FIELD_USER_AGENT, FIELD_X_FORWARDED_FOR, VERSION_HTTP_2, Field, Message, message_at,
+    message_field,
 )
 from tulle._fast.http.octet cimport octet_lower
 from tulle._fast.net.address cimport ADDRESS_TEXT
@@ -15,6 +19,7 @@ from tulle._fast.policy.log_operator cimport *
 
 cdef enum:
     PATH_ROOM = 8192
+    DETAILS_ROOM = 128                 # the longest name of a policy has 64 characters
     TRACEPARENT_LENGTH = 55            # version 00 (W3C Trace Context section 3.2)
 
 
@@ -28,6 +33,7 @@ cdef bint log_value_is_late(uint32_t operator) noexcept nogil:
         or LOG_DURATION <= operator <= LOG_CONNECT_US
         or operator == LOG_ATTEMPTS
         or operator == LOG_UPSTREAM_HOST
+        or LOG_GRPC_STATUS <= operator <= LOG_GRPC_STATUS_NUMBER
     )
 
 
@@ -46,10 +52,16 @@ cdef extern from *:
         "rate_limited", "delay_injected", "fault_injected", "ext_authz_denied", "rbac_denied", "stream_idle_timeout",
         "local_reset", "overload", "drained", "pending_timeout",
     };
+    static const char *const tulle_token_reasons[] = {
+        "none", "malformed", "algorithm_not_allowed", "issuer_not_configured", "key_not_known",
+        "signature_does_not_verify", "audience_not_allowed", "expired", "not_yet_valid", "cannot_be_verified_now",
+        "missing", "more_than_one",
+    };
     #define TULLE_FLAGS (sizeof tulle_flag_letters / sizeof tulle_flag_letters[0])
     """
     const char *const *tulle_flag_letters
     const char *const *tulle_flag_details
+    const char *const *tulle_token_reasons
     const uint32_t TULLE_FLAGS
 
 
@@ -79,8 +91,24 @@ cdef void value_flags(LogLine *line, uint32_t flags) noexcept nogil:
 
 
 cdef void value_details(LogLine *line, const Exchange *x) noexcept nogil:
+    """In a word, and for who was denied by which policy, as others know it of Envoy."""
     cdef const char *details = b"via_upstream"
+    cdef const char *name = b"none"
+    cdef char text[DETAILS_ROOM]
     cdef uint32_t flag
+    cdef int name_length = 4
+    cdef int length
+    if x.response_flags & (<uint32_t>1 << FLAG_RBAC):
+        if x.policy != NULL:
+            name = image_text(x.table.image, x.policy.name)
+            name_length = <int>x.policy.name.length
+        length = snprintf(text, sizeof(text), b"rbac_access_denied_matched_policy[%.*s]", name_length, name)
+        line_text(line, text, <uint32_t>length)
+        return
+    if x.response_flags & (<uint32_t>1 << FLAG_UAEX):
+        length = snprintf(text, sizeof(text), b"jwt_authn_access_denied{%s}", tulle_token_reasons[x.token_reason])
+        line_text(line, text, <uint32_t>length)
+        return
     for flag in range(TULLE_FLAGS):
         if x.response_flags & (<uint32_t>1 << flag):
             details = tulle_flag_details[flag]
@@ -89,6 +117,18 @@ cdef void value_details(LogLine *line, const Exchange *x) noexcept nogil:
         if x.flags & X_LOCAL_REPLY:
             details = b"direct_response"
     line_text(line, details, <uint32_t>strlen(details))
+
+
+cdef void value_grpc(LogLine *line, const Exchange *x, uint32_t operator) noexcept nogil:
+    cdef const char *name
+    if x.grpc_status == 0:
+        line_absent(line)
+        return
+    if operator == LOG_GRPC_STATUS_NUMBER:
+        line_number(line, x.grpc_status - 1)
+        return
+    name = grpc_camel_name(x.grpc_status - 1) if operator == LOG_GRPC_STATUS else grpc_snake_name(x.grpc_status - 1)
+    line_text(line, name, <uint32_t>strlen(name))
 
 
 # -- texts ------------------------------------------------------------------------------------------------------------
@@ -236,8 +276,12 @@ cdef void value_local(LogLine *line, Exchange *x) noexcept nogil:
 
 
 cdef void value_protocol(LogLine *line, const Exchange *x) noexcept nogil:
-    if x.version_minor == 0:
+    if unlikely(x.flags & X_RAW):
+        line_text(line, b"TCP", 3)
+    elif x.version_minor == 0:
         line_text(line, b"HTTP/1.0", 8)
+    elif x.version_minor == VERSION_HTTP_2:
+        line_text(line, b"HTTP/2", 6)
     else:
         line_text(line, b"HTTP/1.1", 8)
 
@@ -285,8 +329,10 @@ cdef void value_end(LogLine *line, Exchange *x, uint32_t operator) noexcept nogi
         value_details(line, x)
     elif operator == LOG_RESPONSE_FLAGS:
         value_flags(line, x.response_flags)
+    elif LOG_GRPC_STATUS <= operator <= LOG_GRPC_STATUS_NUMBER:
+        value_grpc(line, x, operator)
     elif operator == LOG_ATTEMPTS:
-        line_number(line, x.attempts)
+        line_number(line, x.attempts + x.hedges)
     elif operator == LOG_UPSTREAM_HOST:
         if x.answered_by != NULL:
             line_text(line, x.answered_by.text, x.answered_by.text_length)
@@ -298,6 +344,8 @@ cdef void value_end(LogLine *line, Exchange *x, uint32_t operator) noexcept nogi
 
 cdef void log_value(LogLine *line, Exchange *x, uint32_t operator, const LogItem *item) noexcept nogil:
     cdef const Message *request = x.request
+    cdef char word[DETECTED_ROOM]
+    cdef uint32_t length
     if log_value_is_late(operator):
         value_end(line, x, operator)
     elif operator == LOG_START_TIME:
@@ -311,7 +359,7 @@ cdef void log_value(LogLine *line, Exchange *x, uint32_t operator, const LogItem
     elif operator == LOG_AUTHORITY:
         value_part(line, x, request.authority, request.authority_length, item)
     elif operator == LOG_SCHEME:
-        line_text(line, b"http", 4)
+        line_text(line, b"https", 5 if x.flags & X_TLS else 4)
     elif operator == LOG_PROTOCOL:
         value_protocol(line, x)
     elif operator == LOG_REQ:
@@ -331,8 +379,8 @@ cdef void log_value(LogLine *line, Exchange *x, uint32_t operator, const LogItem
         value_trace(line, request)
     elif operator == LOG_LISTENER:
         value_name(line, x, x.listener.name)
-    elif operator == LOG_ROUTE_NAME and x.route != NULL:
-        value_name(line, x, x.route.name)
+    elif operator == LOG_ROUTE_NAME and x.named != NULL:
+        value_name(line, x, x.named.name)
     elif operator == LOG_UPSTREAM_CLUSTER and x.cluster != NULL:
         value_name(line, x, x.cluster_name)
     elif operator == LOG_DOWNSTREAM_REMOTE_ADDRESS:
@@ -341,6 +389,11 @@ cdef void log_value(LogLine *line, Exchange *x, uint32_t operator, const LogItem
         value_peer(line, x, False)
     elif operator == LOG_DOWNSTREAM_LOCAL_ADDRESS:
         value_local(line, x)
+    elif operator == LOG_PRINCIPAL and x.principal_length != 0:
+        value_limited(line, x.principal, x.principal_length, item)
+    elif operator == LOG_DETECTED and x.detected != 0:
+        length = detected_word(x.detected, word)
+        line_text(line, word, length)
     elif operator == LOG_WORKER:
         line_number(line, x.worker.lane_index)
     elif operator == LOG_HOSTNAME:

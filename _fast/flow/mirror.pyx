@@ -1,4 +1,5 @@
 """See `mirror.pxd`. The exchange of the original calls `Hooks.mirror_feed` and `mirror_leave`."""
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from tulle._fast.base.buf cimport Buf, buf_get, buf_ref, buf_room, buf_unref
@@ -6,13 +7,14 @@ from tulle._fast.base.random cimport random_next
 from tulle._fast.base.shared cimport MIRROR_ABANDONED, MIRROR_ANSWERED, MIRROR_FAILED
 from tulle._fast.base.slab cimport slab_get, slab_put
 from tulle._fast.base.timer cimport timer_init, timer_set
-from tulle._fast.base.types cimport uint16_t, uint32_t, uint64_t
+from tulle._fast.base.types cimport uint16_t, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.attempt cimport attempt_pump, exchange_timeout
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.table cimport table_ref
+from tulle._fast.flow.token_table cimport token_use
 from tulle._fast.flow.types cimport (
-    BODY_DATA, BODY_END, BODY_GONE, BODY_MORE, SEND_END, X_BACKOFF, X_CONNECT, X_HELD, X_MIRROR, X_REPLAY_LOST,
-    X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_UPGRADE, Mirror,
+    BODY_DATA, BODY_END, BODY_GONE, BODY_MORE, SEND_END, X_BACKOFF, X_CONNECT, X_GRPC, X_GRPC_WEB, X_HELD, X_MIRROR,
+    X_RAW, X_REPLAY_LOST, X_REQUEST_READ, X_RESPONSE_BEGUN, X_RESPONSE_ENDED, X_TLS, X_UPGRADE, Meant, Mirror,
 )
 from tulle._fast.http.message cimport Message
 from tulle._fast.net.conn cimport CONN_DONE, Conn
@@ -56,7 +58,19 @@ cdef void copy_request(Exchange *x, Mirror *mirror, const Exchange *original) no
     x.table = table_ref(original.table)
     x.listener = original.listener
     x.route = original.route
+    x.named = original.named
     x.route_id = original.route_id
+    x.grpc_deadline = original.grpc_deadline
+    x.grpc_name = original.grpc_name
+    x.token_entry = original.token_entry
+    if unlikely(original.token != NULL):
+        token_use(x, original.token)
+    if unlikely(original.certificate != NULL):
+        mirror.certificate = <char *>malloc(original.certificate_length)
+        if mirror.certificate != NULL:
+            memcpy(mirror.certificate, original.certificate, original.certificate_length)
+            x.certificate = mirror.certificate
+            x.certificate_length = original.certificate_length
 
 
 cdef void mirror_make(Exchange *original, const MirrorEntry *entry) noexcept nogil:
@@ -78,6 +92,8 @@ cdef void mirror_make(Exchange *original, const MirrorEntry *entry) noexcept nog
     mirror.goal = &entry.goal
     mirror.suffix = entry.suffix != 0
     x.worker = worker
+    x.attempt = &x.first
+    x.first.exchange = x
     x.server = mirror
     x.server_ops = &worker.mirror_ops
     x.request = message
@@ -85,7 +101,7 @@ cdef void mirror_make(Exchange *original, const MirrorEntry *entry) noexcept nog
     x.last_activity = worker.loop.now
     x.wall_started = x.started + worker.wall_offset
     # Never sent again, whatever the route says of retries
-    x.flags = X_MIRROR | X_HELD | X_BACKOFF | X_REPLAY_LOST | (original.flags & X_REQUEST_READ)
+    x.flags = X_MIRROR | X_HELD | X_BACKOFF | X_REPLAY_LOST | (original.flags & (X_REQUEST_READ | X_GRPC | X_TLS))
     x.backoff_until = worker.loop.now
     worker.lane.header.requests_active += 1
     copy_request(x, mirror, original)
@@ -103,8 +119,8 @@ cdef void mirror_make(Exchange *original, const MirrorEntry *entry) noexcept nog
 cdef void mirror_begin(Exchange *x) noexcept nogil:
     cdef const MirrorEntry *entry = <const MirrorEntry *>image_at(x.table.image, x.route.mirrors.offset)
     cdef uint32_t index
-    if x.flags & (X_CONNECT | X_UPGRADE):
-        return                         # what a tunnel says next depends on the answer
+    if x.flags & (X_CONNECT | X_UPGRADE | X_GRPC_WEB | X_RAW):
+        return                         # what a tunnel says next depends on the answer; and see grpc_web
     for index in range(x.route.mirrors.count):
         if mirror_hits(&entry[index], random_next(&x.worker.random)):
             mirror_make(x, &entry[index])
@@ -168,7 +184,7 @@ cdef void mirror_feed(Exchange *original, const char *data, size_t length, bint 
             if end:
                 mirror.complete = 1
                 mirror_detach(mirror)
-            attempt_pump(mirror.exchange)
+            attempt_pump(mirror.exchange.attempt)
         mirror = following
 
 
@@ -220,6 +236,10 @@ cdef uint32_t mirror_local_address(Exchange *x, char *text) noexcept nogil:
     return 0
 
 
+cdef const Meant *mirror_meant(Exchange *x) noexcept nogil:
+    return NULL
+
+
 cdef Conn *mirror_plain_sink(Exchange *x) noexcept nogil:
     return NULL
 
@@ -246,6 +266,7 @@ cdef void mirror_finished(Exchange *x, bint keep, bint cut) noexcept nogil:
         buf = mirror.first
         mirror.first = buf.next
         buf_unref(&worker.bufs, buf)
+    free(mirror.certificate)
     slab_put(&worker.mirrors_slab, mirror)
 
 
@@ -256,6 +277,7 @@ cdef void mirror_install(Worker *worker) noexcept nogil:
     worker.mirror_ops.send_informational = mirror_informational
     worker.mirror_ops.reply = mirror_reply
     worker.mirror_ops.local_address = mirror_local_address
+    worker.mirror_ops.meant = mirror_meant
     worker.mirror_ops.plain_sink = mirror_plain_sink
     worker.mirror_ops.plain_source = mirror_plain_source
     worker.mirror_ops.read_body = mirror_read_body

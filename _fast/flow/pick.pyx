@@ -1,6 +1,6 @@
 """See `pick.pxd`."""
 from tulle._fast.base.atomic cimport atomic_load_acquire_u32
-from tulle._fast.base.random cimport random_next, random_split
+from tulle._fast.base.random cimport random_below, random_next, random_split
 from tulle._fast.base.types cimport int32_t, likely, uint32_t, uint64_t, unlikely
 from tulle._fast.flow.affinity cimport affinity_host
 from tulle._fast.flow.breaking cimport breaking_host_is_out
@@ -8,7 +8,7 @@ from tulle._fast.flow.ejection cimport ejection_is_out, ejection_probe
 from tulle._fast.flow.hash_on cimport exchange_hash
 from tulle._fast.flow.latency cimport latency_take
 from tulle._fast.flow.step_back cimport step_back_until
-from tulle._fast.flow.types cimport Worker, host_of_load
+from tulle._fast.flow.types cimport Exchange, Worker, host_of_load
 from tulle._fast.flow.warm_up cimport warm_up_look, warm_up_returned
 from tulle._fast.policy.balancer cimport HOST_BARRED, HOST_DOWN, HOST_RESTING, HOST_UP, BalancerState
 from tulle._fast.policy.host_groups cimport (
@@ -98,15 +98,28 @@ cdef inline int32_t algorithm_pick(Cluster *cluster, BalancerState *state, Excha
     if balancer == BALANCER_LEAST_REQUEST:
         return lb_least_request_pick(state, &worker.random, cluster.config.choices)
     if balancer == BALANCER_PEAK_EWMA:
-        return lb_peak_ewma_pick(state, &worker.random, &cluster.config.ewma, worker.loop.now)
+        return lb_peak_ewma_pick(state, &worker.random, &cluster.config.ewma, worker.loop.now, cluster.config.choices)
     if balancer == BALANCER_RANDOM:
         return lb_random_pick(state, &worker.random)
     return hashed_pick(cluster, state, x, trial)
 
 
+cdef Host *untried_host(Cluster *cluster, const BalancerState *state, const Exchange *x) noexcept nogil:
+    """Any that is up, since the algorithm came upon none."""
+    cdef uint32_t begin = random_below(&cluster.worker.random, state.count)
+    cdef uint32_t index
+    cdef Host *host
+    for index in range(state.count):
+        host = host_of_load(state.hosts[(begin + index) % state.count].load)
+        if host.load.available == HOST_UP and not exchange_tried(x, host):
+            return host
+    return NULL
+
+
 cdef Host *group_pick(Cluster *cluster, BalancerState *state, Exchange *x) noexcept nogil:
     """A host of one group, if there is one that has not been tried."""
     cdef Host *host = NULL
+    cdef Host *other
     cdef int32_t index
     cdef int trial
     for trial in range(PICK_TRIALS):
@@ -115,8 +128,9 @@ cdef Host *group_pick(Cluster *cluster, BalancerState *state, Exchange *x) noexc
             return NULL
         host = host_of_load(state.hosts[index].load)
         if likely(x.tried_count == 0) or state.count == 1 or not exchange_tried(x, host):
-            break
-    return host
+            return host
+    other = untried_host(cluster, state, x)
+    return other if other != NULL else host
 
 
 # -- several groups ---------------------------------------------------------------------------------------------------
@@ -200,24 +214,26 @@ cdef Host *pick_grouped(Cluster *cluster, Exchange *x) noexcept nogil:
     return host
 
 
-cdef Host *pick_probe(Cluster *cluster, Exchange *x) noexcept nogil:
+cdef Host *pick_probe(Cluster *cluster, Attempt *attempt) noexcept nogil:
     """One of the hosts that the exchange may use, if it is to be the probe of one."""
+    cdef Exchange *x = attempt.exchange
     cdef const HostSet *hosts = NULL
     if not cluster.config.outlier.enabled or cluster.groups.set_count == 0:
         return NULL
     hosts = cluster.groups.sets
     if x.subset != 0:
         hosts = host_groups_find(&cluster.groups, x.subset, x.subset_key)
-    return ejection_probe(hosts, x) if hosts != NULL else NULL
+    return ejection_probe(hosts, attempt) if hosts != NULL else NULL
 
 
-cdef Host *cluster_pick(Cluster *cluster, Exchange *x) noexcept nogil:
+cdef Host *cluster_pick(Cluster *cluster, Attempt *attempt) noexcept nogil:
+    cdef Exchange *x = attempt.exchange
     cdef Host *host
     if unlikely(
         atomic_load_acquire_u32(&cluster.state.epoch) != cluster.epoch
         or cluster.worker.loop.now >= cluster.look_at
     ):
-        host = pick_probe(cluster, x)
+        host = pick_probe(cluster, attempt)
         cluster_look(cluster)
         if host != NULL:
             return host

@@ -6,12 +6,13 @@ from tulle._fast.base.shared cimport (
     FLAG_RL, RATE_CLIENT_SETS, RATE_OWNER_SETS, shared_rate_clients, shared_rate_owners,
 )
 from tulle._fast.base.siphash cimport SipHash, SipKey, sip_begin, sip_end, sip_feed
-from tulle._fast.base.types cimport likely
+from tulle._fast.base.types cimport likely, uint8_t
 from tulle._fast.flow.head_edits cimport extra_add
 from tulle._fast.flow.types cimport FIELD_TEXT, Exchange, Worker
 from tulle._fast.http.forwarded cimport forwarded_client
 from tulle._fast.http.message cimport Field, message_at
 from tulle._fast.http.named cimport named_next
+from tulle._fast.policy.client_prefix cimport CLIENT_PREFIX_BYTES, client_prefix
 from tulle._fast.policy.image cimport image_at, image_text
 from tulle._fast.policy.rate_limit cimport (
     RATE_KEY_ALL, RATE_KEY_CLIENT, RATE_RULES_MAX, RateRule, RateState, RateTable, rate_give_back, rate_look, rate_take,
@@ -21,14 +22,20 @@ cdef enum:
     SECOND = 1000000000
 
 
-cdef void feed_client(Exchange *x, SipHash *hash) noexcept nogil:
+cdef void feed_client(Exchange *x, const RateRule *rule, SipHash *hash) noexcept nogil:
+    cdef uint8_t prefix[CLIENT_PREFIX_BYTES]
     cdef uint32_t hops = x.listener.trusted_hops
     cdef uint32_t length = 0
+    cdef uint32_t size
     cdef const char *client = forwarded_client(x.request, hops, &length) if hops > 0 else NULL
     if likely(client == NULL):
         client = x.peer
         length = x.peer_length
-    sip_feed(hash, client, length)
+    size = client_prefix(client, length, rule.ipv4_bits, rule.ipv6_bits, prefix)
+    if likely(size > 0):
+        sip_feed(hash, <const char *>prefix, size)
+    else:
+        sip_feed(hash, client, length)
 
 
 cdef void feed_header(Exchange *x, const RateRule *rule, SipHash *hash) noexcept nogil:
@@ -50,7 +57,7 @@ cdef uint64_t rate_key(Exchange *x, const RateRule *rule) noexcept nogil:
     secret.high = x.worker.shared.secret[1] ^ rule.identity
     sip_begin(&hash, secret)
     if rule.key == RATE_KEY_CLIENT:
-        feed_client(x, &hash)
+        feed_client(x, rule, &hash)
     elif rule.key != RATE_KEY_ALL:
         feed_header(x, rule, &hash)
     key = sip_end(&hash)

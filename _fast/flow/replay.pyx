@@ -13,7 +13,6 @@ cdef void replay_drop(Exchange *x) noexcept nogil:
         x.replay = buf.next
         buf_unref(&x.worker.bufs, buf)
     x.replay_last = NULL
-    x.replay_next = NULL
     x.replay_bytes = 0
 
 
@@ -49,15 +48,16 @@ cdef void replay_keep(Exchange *x, const char *data, size_t length) noexcept nog
         length -= part
 
 
-cdef void replay_rewind(Exchange *x) noexcept nogil:
-    x.replay_next = x.replay
+cdef void replay_begin(Attempt *attempt) noexcept nogil:
+    attempt.replay_next = attempt.exchange.replay
+    attempt.replaying = attempt.replay_next != NULL
 
 
-cdef bint replay_next(Exchange *x, const char **data, size_t *length) noexcept nogil:
-    cdef Buf *buf = x.replay_next
+cdef bint replay_next(Attempt *attempt, const char **data, size_t *length) noexcept nogil:
+    cdef Buf *buf = attempt.replay_next
     if buf == NULL:
         return False
     data[0] = buf.data + buf.start
     length[0] = buf_length(buf)
-    x.replay_next = buf.next
+    attempt.replay_next = buf.next
     return True

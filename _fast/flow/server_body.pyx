@@ -1,6 +1,7 @@
 """See `server_body.pxd`. Reads from the socket only when asked, so an upstream that is slow holds the client back."""
 from tulle._fast.base.slab cimport slab_get
 from tulle._fast.base.types cimport likely, uint32_t, unlikely
+from tulle._fast.flow.tunnel cimport TUNNEL_ENDLESS
 from tulle._fast.flow.types cimport BODY_DATA, BODY_END, BODY_ERROR, BODY_GONE, BODY_MORE
 from tulle._fast.http.h1_chunk cimport CHUNK_ERROR, CHUNK_LAST, chunk_decode, chunk_init
 from tulle._fast.http.h1_connection cimport connection_names_drop, connection_names_keep
@@ -169,12 +170,11 @@ cdef int server_read_body(Exchange *x, const char **data, size_t *length) noexce
 
 cdef Conn *server_plain_source(Exchange *x, uint64_t **remaining) noexcept nogil:
     cdef Server *server = <Server *>x.server
-    if (
-        server.framing != FRAMING_LENGTH
-        or (x.up == NULL and server.remaining < SPLICE_MIN)
-        or server.conn.tls != NULL
-        or conn_available(&server.conn) > 0
-    ):
+    if server.conn.tls != NULL or conn_available(&server.conn) > 0:
+        return NULL
+    if unlikely(server.framing == FRAMING_TUNNEL):
+        server.remaining = <uint64_t>TUNNEL_ENDLESS
+    elif server.framing != FRAMING_LENGTH or (x.up == NULL and server.remaining < SPLICE_MIN):
         return NULL
     remaining[0] = &server.remaining
     return &server.conn

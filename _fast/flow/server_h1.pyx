@@ -1,8 +1,10 @@
 """See `server_h1.pxd`. RFC 9112 sections 6 (body), 9.3 (persistence), 9.3.2 (pipelining), 9.6 (tear-down)."""
-from libc.string cimport memcpy, memset
+from libc.stdlib cimport free
+from libc.string cimport memcmp, memcpy, memset
 
 from tulle._fast.base.buf cimport buf_ref
 from tulle._fast.base.clock cimport MILLISECOND
+from tulle._fast.base.decimal cimport decimal_write
 from tulle._fast.base.list cimport list_append, list_remove
 from tulle._fast.base.shared cimport FLAG_DPE, FLAG_DT, FLAG_OM
 from tulle._fast.base.slab cimport slab_get, slab_put
@@ -16,32 +18,38 @@ from tulle._fast.flow.exchange cimport (
 from tulle._fast.flow.finish cimport exchange_finish
 from tulle._fast.flow.head_edits cimport extra_add, response_edits
 from tulle._fast.flow.overload cimport ADMITTED, TURNED_AWAY, overload_accept, overload_closed
+from tulle._fast.flow.secure cimport secure_accept, secure_refuse
 from tulle._fast.flow.server_body cimport server_body_begin, server_plain_source, server_read_body
+from tulle._fast.flow.server_peer cimport server_local_address, server_meant, server_name_peer
 from tulle._fast.flow.table cimport table_ref, table_unref
 from tulle._fast.flow.types cimport (
     SEND_END, SEND_HEAD, X_ANSWER_FIELDS, X_BACKOFF, X_HELD, X_KEEP_ALIVE, X_REQUEST_READ, X_RESPONSE_BEGUN,
-    X_RESPONSE_ENDED, X_TUNNEL, Exchange, Table,
+    X_RESPONSE_ENDED, X_TUNNEL, X_UPGRADE, Exchange, Table,
 )
+from tulle._fast.flow.upgrade cimport upgrade_accept
 from tulle._fast.http.date cimport DATE_LENGTH, http_date
 from tulle._fast.http.h1_chunk cimport chunk_write_size
 from tulle._fast.http.h1_parse cimport (
     PARSE_DONE, PARSE_HEAD_TOO_LARGE, PARSE_MORE, ParseLimits, h1_message_init, h1_parse_request, parse_error_status,
     parse_error_text,
 )
+from tulle._fast.http.h2_frame cimport PREFACE_LENGTH, frame_preface
+from tulle._fast.http.header_case cimport header_case_title
 from tulle._fast.http.h1_write cimport HeadEdits, h1_head_bound, h1_write_response, h1_write_trailers
 from tulle._fast.http.message cimport (
-    FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_CONNECT, METHOD_HEAD, Field,
-    Message, message_at, message_field,
+    FIELD_UPGRADE, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, FRAMING_TUNNEL, METHOD_CONNECT, METHOD_HEAD,
+    VERSION_HTTP_2, Field, Message, message_at, message_field,
 )
-from tulle._fast.net.address cimport address_of_socket, address_text
+from tulle._fast.http.websocket cimport WEBSOCKET_ACCEPT
 from tulle._fast.net.conn cimport (
-    CONN_BLOCKED, CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HUNG_UP,
-    CONN_READABLE, Conn, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init, conn_release_input,
-    conn_send, conn_shutdown,
+    CONN_BLOCKED, CONN_BROKEN, CONN_DATA, CONN_DONE, CONN_END, CONN_EOF, CONN_ERROR, CONN_FULL, CONN_HANDSHAKE,
+    CONN_HUNG_UP, CONN_READABLE, Conn, conn_available, conn_close, conn_data, conn_fill, conn_grow, conn_init,
+    conn_is_quiet, conn_release_input, conn_rest, conn_send, conn_shutdown,
 )
 from tulle._fast.net.loop cimport watch_add, watch_make_ready
-from tulle._fast.net.system cimport EPOLLET, EPOLLIN, EPOLLRDHUP, MSG_DONTWAIT, MSG_PEEK, close, iovec, recv
-from tulle._fast.policy.image cimport ListenerEntry
+from tulle._fast.net.system cimport EPOLLET, EPOLLIN, EPOLLRDHUP, close, iovec
+from tulle._fast.net.tls cimport TLS_ALPN_H2, conn_alpn, tls_timed_out
+from tulle._fast.policy.image cimport LISTENER_TITLE_CASE, ListenerEntry
 from tulle._fast.policy.limits cimport listener_release
 
 cdef enum:
@@ -54,7 +62,7 @@ cdef enum:
 
 # -- a connection -----------------------------------------------------------------------------------------------------
 
-cdef void server_accept(
+cdef Server *server_accept(
     Worker *worker, uint32_t listener_id, int fd, const sockaddr *address, uint32_t length
 ) noexcept nogil:
     cdef int admitted = overload_accept(worker)
@@ -68,7 +76,7 @@ cdef void server_accept(
         if server != NULL:
             slab_put(&worker.servers_slab, server)
         overload_closed(worker, admitted)
-        return
+        return NULL
     memset(server, 0, sizeof(Server))
     conn_init(&server.conn, &worker.loop, fd, &worker.server_conn, &worker.bufs)
     server.conn.bytes_received = &worker.lane.header.bytes_downstream_received
@@ -82,16 +90,27 @@ cdef void server_accept(
     list_append(&worker.servers, &server.node)
     worker.lane.header.downstream_active += 1
     worker.lane.header.downstream_total += 1
-    if watch_add(&server.conn.watch, EPOLLIN | EPOLLRDHUP | EPOLLET) < 0:
+    listener = listener_find(worker, listener_id, &table)
+    if (
+        (
+            listener != NULL and unlikely(listener.tls != 0) and listener.greeting == 0
+            and not secure_accept(worker, &server.conn, listener, table)
+        )
+        or watch_add(&server.conn.watch, EPOLLIN | EPOLLRDHUP | EPOLLET) < 0
+    ):
         worker.lane.header.accept_failures += 1
         server_close(server, True)
-        return
-    listener = listener_find(worker, listener_id, &table)
-    if listener != NULL:
-        timer_set(
-            &worker.loop.timers, &server.conn.timer,
-            worker.loop.now + (listener.head_timeout if likely(admitted == ADMITTED) else SHED_TIME),
-        )
+        return NULL
+    if listener != NULL and likely(server.conn.tls == NULL):
+        server_listen(server, listener)
+    return server
+
+
+cdef void server_listen(Server *server, const ListenerEntry *listener) noexcept nogil:
+    timer_set(
+        &server.worker.loop.timers, &server.conn.timer,
+        server.worker.loop.now + (listener.head_timeout if likely(server.admitted == ADMITTED) else SHED_TIME),
+    )
 
 
 cdef void server_close(Server *server, bint reset) noexcept nogil:
@@ -107,6 +126,9 @@ cdef void server_close(Server *server, bint reset) noexcept nogil:
     if unlikely(server.table != NULL):
         table_unref(server.worker, server.table)
         server.table = NULL
+    if unlikely(server.meant != NULL):
+        free(server.meant)
+        server.meant = NULL
     conn_close(&server.conn, reset)
 
 
@@ -145,8 +167,7 @@ cdef void server_linger_input(Server *server) noexcept nogil:
 
 cdef bint server_has_input(Server *server) noexcept nogil:
     """Asks the kernel, at the cost of a call, whether the client has sent anything that was not read yet."""
-    cdef char byte
-    return server.conn.input != NULL or recv(server.conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0
+    return server.conn.input != NULL or not conn_is_quiet(&server.conn)
 
 
 cdef bint server_is_quiet(Server *server) noexcept nogil:
@@ -175,6 +196,9 @@ cdef void server_await_last(Server *server) noexcept nogil:
 
 
 cdef void server_drain(Server *server) noexcept nogil:
+    if server.h2 != NULL:
+        server.worker.hooks.server_h2_drain(server)
+        return
     server.closing = 1
     if server.exchange != NULL or server.lingering or server.table != NULL:
         return
@@ -182,10 +206,6 @@ cdef void server_drain(Server *server) noexcept nogil:
         server_close(server, False)
         return
     server_await_last(server)
-
-
-cdef uint32_t server_local_address(Exchange *x, char *text) noexcept nogil:
-    return address_of_socket((<Server *>x.server).conn.watch.fd, text)
 
 
 # -- input ------------------------------------------------------------------------------------------------------------
@@ -200,7 +220,7 @@ cdef void server_input(Conn *conn) noexcept nogil:
             server_head(server)
         return
     if not x.flags & X_REQUEST_READ:
-        attempt_pump(x)
+        attempt_pump(x.attempt)
         if server.exchange != x:
             return
         if not x.flags & X_REQUEST_READ:
@@ -241,6 +261,12 @@ cdef bint server_message(Server *server, uint64_t head_timeout) noexcept nogil:
     return True
 
 
+cdef bint server_is_h2(Server *server) noexcept nogil:
+    """Whether what has come of a first head is the beginning of HTTP/2's preface (RFC 9113 section 3.3)."""
+    cdef uint32_t length = conn_available(&server.conn)
+    return memcmp(conn_data(&server.conn), frame_preface(), min(length, <uint32_t>PREFACE_LENGTH)) == 0
+
+
 cdef void server_head(Server *server) noexcept nogil:
     """Read and parse until a head is complete, or nothing more is here."""
     cdef Conn *conn = &server.conn
@@ -278,6 +304,14 @@ cdef void server_head(Server *server) noexcept nogil:
         if likely(result == PARSE_DONE):
             server_begin(server)
             return
+        # Over TLS it is agreed upon before (section 3.2)
+        if unlikely(server.requests == 0) and conn.tls == NULL and server_is_h2(server):
+            if conn_available(conn) < PREFACE_LENGTH:
+                h1_message_init(server.message)
+                continue
+            if not server.worker.hooks.server_h2_begin(server):
+                server_close(server, True)
+            return
         if result != PARSE_MORE:
             server_refuse(server, result)
             return
@@ -302,11 +336,7 @@ cdef Exchange *server_exchange(Server *server) noexcept nogil:
         server.conn.input.refs -= 1
         server_close(server, True)
         return NULL
-    if server.peer_length == 0:
-        server.peer_length = address_text(server.address, server.address_length, server.peer, &server.peer_port) & 0xff
-    x.peer = server.peer
-    x.peer_length = server.peer_length
-    x.peer_port = server.peer_port
+    server_name_peer(server, x)
     server.exchange = x
     server.message = NULL
     server.parsing = 0
@@ -387,6 +417,16 @@ cdef void add_connection_fields(Server *server, Exchange *x, const Message *mess
         extra_add(worker, count, b"connection", 10, b"keep-alive", 10)
 
 
+cdef inline uint32_t write_head(
+    Exchange *x, const Message *message, const HeadEdits *edits, uint16_t status, bint lower
+) noexcept nogil:
+    """Into the scratch buffer; `lower`: the message's names are in lower case for want of another."""
+    cdef uint32_t length = h1_write_response(x.worker.scratch, message, edits, status, True)
+    if x.listener != NULL and unlikely(x.listener.flags & LISTENER_TITLE_CASE):
+        header_case_title(x.worker.scratch, length, edits, lower)
+    return length
+
+
 cdef int server_send(Exchange *x, uint32_t flags, const char *data, size_t length) noexcept nogil:
     """One system call for whatever is at hand: head, body, framing."""
     cdef Server *server = <Server *>x.server
@@ -396,17 +436,25 @@ cdef int server_send(Exchange *x, uint32_t flags, const char *data, size_t lengt
     cdef HeadEdits edits
     cdef uint32_t used = 0
     cdef char *out = worker.scratch
+    cdef char accept[WEBSOCKET_ACCEPT]
+    cdef uint16_t status
     if flags & SEND_HEAD:
+        status = x.response.status
         edits.target = NULL
         edits.target_length = 0
         edits.extra_count = response_edits(x)
         if unlikely(x.flags & X_ANSWER_FIELDS):
             answer_fields(x, &edits.extra_count)
         add_connection_fields(server, x, x.response, &edits.extra_count)
+        if unlikely(x.response.framing == FRAMING_TUNNEL) and x.flags & X_UPGRADE and status != 101:
+            # It came about in HTTP/2, where there is no such status (RFC 8441 section 5)
+            upgrade_accept(worker, x.request, accept, &edits.extra_count)
+            status = 101
+            x.status = 101
         edits.extras = worker.extras
         if h1_head_bound(x.response, &edits, True) + 256 > worker.scratch_size:
             return CONN_ERROR
-        used = h1_write_response(out, x.response, &edits, x.response.status, True)
+        used = write_head(x, x.response, &edits, status, x.response.version_minor == VERSION_HTTP_2)
         if x.response.framing == FRAMING_TUNNEL:
             server.framing = FRAMING_TUNNEL
             server.chunked_out = 0
@@ -477,7 +525,7 @@ cdef int server_informational(Exchange *x, const Message *message) noexcept nogi
     if h1_head_bound(message, &edits, True) > server.worker.scratch_size:
         return CONN_DONE
     piece.iov_base = server.worker.scratch
-    piece.iov_len = h1_write_response(server.worker.scratch, message, &edits, message.status, True)
+    piece.iov_len = write_head(x, message, &edits, message.status, message.version_minor == VERSION_HTTP_2)
     return conn_send(&server.conn, &piece, 1)
 
 
@@ -498,7 +546,7 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
     http_date(date, (worker.loop.now + worker.wall_offset) // 1000000000)
     extra_add(worker, &extras, b"date", 4, date, DATE_LENGTH)
     if status != 204 and status != 304:
-        extra_add(worker, &extras, b"content-length", 14, digits, write_decimal(digits, length))
+        extra_add(worker, &extras, b"content-length", 14, digits, decimal_write(digits, length))
     add_connection_fields(server, x, &message, &extras)
     edits.target = NULL
     edits.target_length = 0
@@ -508,7 +556,7 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
     if h1_head_bound(&message, &edits, True) > worker.scratch_size:
         result = CONN_ERROR
     else:
-        add_piece(pieces, &count, worker.scratch, h1_write_response(worker.scratch, &message, &edits, status, True))
+        add_piece(pieces, &count, worker.scratch, write_head(x, &message, &edits, status, True))
         if x.method != METHOD_HEAD and status != 204 and status != 304:
             add_piece(pieces, &count, body, length)
             x.bytes_sent += length
@@ -525,21 +573,6 @@ cdef int server_reply(Exchange *x, uint16_t status, uint32_t extras, const char 
         return result
     exchange_finish(x, x.flags & X_KEEP_ALIVE != 0, result < 0)
     return result
-
-
-cdef uint32_t write_decimal(char *out, uint64_t value) noexcept nogil:
-    cdef char reversed_digits[24]
-    cdef uint32_t length = 0
-    cdef uint32_t index
-    while True:
-        reversed_digits[length] = <char>(c'0' + value % 10)
-        length += 1
-        value //= 10
-        if value == 0:
-            break
-    for index in range(length):
-        out[index] = reversed_digits[length - 1 - index]
-    return length
 
 
 cdef void server_finished(Exchange *x, bint keep, bint cut) noexcept nogil:
@@ -575,6 +608,7 @@ cdef void server_finished(Exchange *x, bint keep, bint cut) noexcept nogil:
             conn_release_input(&server.conn)
         server_await_last(server)
         return
+    conn_rest(&server.conn)
     listener = listener_find(worker, server.listener_id, &table)
     if likely(listener != NULL):
         timer_set(&worker.loop.timers, &server.conn.timer, worker.loop.now + listener.idle_timeout)
@@ -604,6 +638,8 @@ cdef void server_timeout(Conn *conn, uint64_t now) noexcept nogil:
     cdef Exchange *x
     if server.exchange != NULL:
         return
+    if unlikely(conn.state & CONN_HANDSHAKE):
+        tls_timed_out(conn)
     if server.lingering or not server.parsing:
         server_close(server, False)
         return
@@ -615,7 +651,24 @@ cdef void server_timeout(Conn *conn, uint64_t now) noexcept nogil:
 
 
 cdef void server_connected(Conn *conn, int error) noexcept nogil:
-    pass
+    """The handshake is over. The time for a request begins, or a while of reading what the client still sends."""
+    cdef Server *server = <Server *>conn
+    cdef const ListenerEntry *listener
+    cdef Table *table
+    if likely(error == 0):
+        listener = listener_find(server.worker, server.listener_id, &table)
+        if listener != NULL and not server.closing:
+            timer_set(&server.worker.loop.timers, &conn.timer, server.worker.loop.now + listener.head_timeout)
+        if (
+            conn_alpn(conn) == TLS_ALPN_H2 and conn.ops == &server.worker.server_conn
+            and not server.worker.hooks.server_h2_begin(server)
+        ):
+            server_close(server, True)
+        return
+    if secure_refuse(server.worker, conn):
+        server_linger(server)
+    else:
+        server_close(server, False)
 
 
 cdef void server_install(Worker *worker) noexcept nogil:
@@ -628,6 +681,7 @@ cdef void server_install(Worker *worker) noexcept nogil:
     worker.server_ops.send_informational = server_informational
     worker.server_ops.reply = server_reply
     worker.server_ops.local_address = server_local_address
+    worker.server_ops.meant = server_meant
     worker.server_ops.plain_sink = server_plain_sink
     worker.server_ops.plain_source = server_plain_source
     worker.server_ops.read_body = server_read_body

@@ -6,8 +6,8 @@
     Mirror        the server side of an exchange that is a copy of another            mirror.pyx
     Exchange      one request and its answer, whatever protocols carry them         exchange.pyx
     Attempt       one try to have it answered: a host, a connection, times          exchange.pyx
-    Upstream      a connection to a host                                            pool.pyx, client_h1.pyx
-    Server        a connection from a client                                        server_h1.pyx
+    Upstream      a connection to a host                                            pool.pyx, client_h1, client_h2.pyx
+    Server        a connection from a client                                        server_h1.pyx, server_h2.pyx
 
 An exchange knows its two sides only through `ServerOps` and `ClientOps`. Calls go downwards: listener, server and
 client sides call the exchange, the exchange calls the pool; what must go up goes through `Hooks` or the ops.
@@ -17,22 +17,32 @@ from tulle._fast.base.idmap cimport IdMap
 from tulle._fast.base.list cimport Node
 from tulle._fast.base.random cimport Random
 from tulle._fast.base.shared cimport (
-    ClusterLine, ClusterState, ClusterStats, EndpointHealth, EndpointStats, Lane, Series, SharedHeader,
+    AdaptiveState, ClusterLine, ClusterState, ClusterStats, EndpointHealth, EndpointStats, Lane, Series, SharedHeader,
 )
 from tulle._fast.base.slab cimport Slab
+from tulle._fast.base.sweep cimport Sweep
 from tulle._fast.base.timer cimport Timer
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from tulle._fast.http.h1_chunk cimport ChunkDecoder
 from tulle._fast.http.h1_connection cimport ConnectionNames
 from tulle._fast.http.h1_write cimport Extra
+from tulle._fast.http.hpack_encode cimport HpackLookup
 from tulle._fast.http.message cimport Message
+from tulle._fast.http.websocket_frames cimport WebSocketTrack
 from tulle._fast.net.conn cimport Conn, ConnOps
 from tulle._fast.net.loop cimport Loop, Watch
 from tulle._fast.net.splice cimport Splice, SplicePool
+from tulle._fast.net.tls_context cimport TlsEngine, TlsSet, TlsSets
+from tulle._fast.net.tls_library cimport SSL_SESSION
+from tulle._fast.policy.authorization cimport PolicyEntry
 from tulle._fast.policy.balancer cimport HostLoad
 from tulle._fast.policy.hash_policy cimport HashItem
 from tulle._fast.policy.host_groups cimport HostGroups
-from tulle._fast.policy.image cimport BackendEntry, ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, Text
+from tulle._fast.policy.image cimport (
+    BackendEntry, ClusterEntry, Endpoints, Image, ListenerEntry, RouteEntry, RouteName, Text,
+)
+from tulle._fast.policy.latency_window cimport LatencyWindow
+from tulle._fast.policy.token cimport TokenEntry
 
 cdef enum:
     MAX_LANES = 256
@@ -55,6 +65,7 @@ cdef struct Table:
     Mapping *segment
     const Image *image
     const Endpoints *endpoints
+    TlsSets *tls                       # what `tls` of listeners and clusters refers to; NULL: nothing
     uint64_t version
     uint64_t serial
     uint32_t refs                      # exchanges, plus one while it is the current table
@@ -74,13 +85,21 @@ cdef struct Host:                      # one endpoint of one cluster, as this wo
     Node idle                          # Upstream.node, the most recently used first
     uint32_t idle_count
     uint32_t connections
+    Node shared                        # ClientH2.node: connections that carry several requests at once
     uint32_t slot
     uint32_t generation
-    bint listed                        # in Cluster.hosts; else no longer in the endpoint list
+    bint listed                        # in Cluster.hosts, or `meant`; else no longer in the endpoint list
+    bint anywhere                      # stands for wherever a connection was meant for, see interception
+    bint meant                         # made for one such destination
+    uint32_t meant_bucket              # in Cluster.meant
+    Host *next_meant                   # in the same bucket
     uint32_t attempts                  # that point here
     uint32_t requests                  # attempts under way
     uint16_t address_length
     uint16_t text_length
+    uint8_t alpn                       # TlsAlpn that the last handshake came to
+    SSL_SESSION *session               # to resume with the next connection, made within `session_trust`; or NULL
+    uint8_t session_trust[16]
     char address[112]
     char text[120]
 
@@ -96,12 +115,14 @@ cdef struct Cluster:
     ClusterLine *lines
     ClusterStats *stats
     ClusterState *state                # shared with all workers
+    AdaptiveState *adaptive            # likewise; NULL until its policy is on
     uint32_t epoch                     # of `state`, as of which the hosts' `available` is
     uint64_t looked                    # when that was, monotonic ns; 0: not yet
     bint weighed                       # the weights in `groups` are in thousandths: of slow start
     uint64_t look_at                   # when that may change by itself, monotonic ns
     ClusterEntry config                # of the newest table that was used
     uint64_t config_version
+    TlsSet *tls                        # of `config`; NULL: plain
     uint64_t endpoints_hash
     bint endpoints_known
     HostGroups groups                  # of `hosts`
@@ -111,9 +132,11 @@ cdef struct Cluster:
     Host **hosts                       # those of the endpoint list
     uint32_t host_count
     Node all_hosts
+    Host **meant                       # hosts by where connections were meant for, see interception; else NULL
     Node waiters                       # Attempt.waiting, the oldest first
     uint32_t waiter_count
     uint32_t idle_count                # connections in the pools of its hosts
+    LatencyWindow *recent              # once a route hedges by a quantile of it; else NULL
     uint32_t exchanges                 # that point here
     uint64_t seen_version              # newest table that was found to have it, by cluster_sweep
 
@@ -126,9 +149,11 @@ cdef struct Upstream:
     Conn conn                          # first
     Worker *worker
     Host *host
-    Attempt *attempt                   # NULL while idle
+    Attempt *attempt                   # NULL while idle, and when it speaks HTTP/2
+    void *h2                           # ClientH2 *; NULL: HTTP/1
     Node node                          # in Host.idle while idle
     uint64_t expires                   # no new request after this
+    uint64_t introduced                # whom its PROXY header names, see `introduction`; 0: it began without one
     uint32_t requests                  # begun on it
     uint8_t state                      # UpstreamState
     uint8_t reusable                   # nothing seen that forbids another request
@@ -136,6 +161,7 @@ cdef struct Upstream:
     uint8_t framing                    # of the response body
     uint8_t chunked_out                # the request goes out in chunks
     uint8_t trailers                   # the response's trailer section is next
+    uint8_t session_kept               # raw TCP: of TLS, to be resumed by another connection
     uint64_t remaining                 # of a body with a length
     ChunkDecoder chunks
     ConnectionNames names              # of the head of a chunked response
@@ -155,6 +181,10 @@ cdef enum BodyResult:
     BODY_ERROR = -1
     BODY_GONE = -2                     # the sender has left
 
+cdef struct Meant:
+    uint32_t length                    # of the address
+    char address[28]                   # sockaddr_in or _in6
+
 cdef struct ServerOps:                 # what an exchange asks of the side that the request came from
     # the head of x.response and/or body bytes, with SEND_END also x.trailers; a CONN_* result, and after CONN_BLOCKED
     # the exchange waits for exchange_server_drained
@@ -164,6 +194,8 @@ cdef struct ServerOps:                 # what an exchange asks of the side that 
     int (*reply)(Exchange *x, uint16_t status, uint32_t extras, const char *body, size_t length) noexcept nogil
     # this end of the client's connection, with the port, in ADDRESS_TEXT bytes; answers its length
     uint32_t (*local_address)(Exchange *x, char *text) noexcept nogil
+    # where a redirected connection was meant for; NULL: that is not known
+    const Meant *(*meant)(Exchange *x) noexcept nogil
     # the connection, when body bytes may be written to it as they are, past its queue; else NULL
     Conn *(*plain_sink)(Exchange *x) noexcept nogil
     # the connection, when the request body can be read off it as it is; `*remaining` is to be counted down
@@ -191,7 +223,8 @@ cdef struct Attempt:
     Host *host
     Upstream *upstream
     const ClientOps *ops
-    Node waiting                       # in Cluster.waiters
+    void *call                         # HTTP/2: ClientStream *, once the head is sent
+    Node waiting                       # in Cluster.waiters; HTTP/2: in a list of the connection's
     uint64_t waiting_since
     uint64_t started                   # monotonic ns, as all times here; 0: not yet
     uint64_t connected
@@ -205,12 +238,16 @@ cdef struct Attempt:
     uint8_t answered                   # a byte of the response was seen
     uint8_t unread                     # the application did not take the request, as far as the connection tells
     uint8_t body_sent                  # the whole request is sent
+    uint8_t blocked                    # the connection takes no more now
+    uint8_t replaying                  # body bytes come from the replay buffer
+    uint8_t judged_late                # gRPC: the answer has begun, and its trailers will tell what came of it
+    Buf *replay_next                   # replaying: the next one to send
 
 cdef enum ExchangeFlags:
     X_REQUEST_READ = 1                 # the whole request body has been read from the server side
     X_RESPONSE_BEGUN = 2               # a final head was sent to the client
     X_RESPONSE_ENDED = 4               # all of the response was handed to the server side
-    X_CLIENT_BLOCKED = 8               # the upstream connection takes no more now
+    X_GRPC_ERROR = 8                   # the answer is a failed call's, and goes to a client that does not speak gRPC
     X_SERVER_BLOCKED = 16              # the downstream connection takes no more now
     X_HOLDS_REQUEST = 32               # holds a place of LIMIT_REQUESTS
     X_HOLDS_RETRY = 64                 # holds a place of LIMIT_RETRIES
@@ -222,13 +259,17 @@ cdef enum ExchangeFlags:
     X_DETACHED = 8192                  # request head and table were let go
     X_TUNNEL_UP_DONE = 16384           # tunnel: the client has sent its FIN
     X_TUNNEL_DOWN_DONE = 32768         # tunnel: the upstream has sent its FIN
-    X_REPLAYING = 65536                # body bytes come from the replay buffer
     X_LOCAL_REPLY = 131072
     X_CONNECT = 262144                 # the request is a CONNECT that the route allows
     X_UPGRADE = 524288                 # an upgrade was asked for and passed on
     X_HELD = 2097152                   # X_BACKOFF, but before the first try: a delay was injected
     X_PREFLIGHT = 4194304              # answered here: what may be sent across origins was asked for
     X_MIRROR = 8388608                 # a copy; `server` is a Mirror
+    X_RAW = 268435456                  # no HTTP: the bytes of a connection as they are, see server_tcp
+    X_TLS = 16777216                   # the client's connection is one of TLS
+    X_GRPC = 33554432                  # a gRPC call, see grpc
+    X_GRPC_WEB = 67108864              # ... of gRPC-Web; `server_ops` is a WebCall
+    X_AWAITS = 536870912               # in Token.waiting: held until its token is verified
     X_ANSWER_FIELDS = 1048576          # the answer gets fields of a policy, see `answer_fields`
 
 cdef struct Exchange:
@@ -237,24 +278,38 @@ cdef struct Exchange:
     const ServerOps *server_ops
     Table *table
     const ListenerEntry *listener
-    const RouteEntry *route
+    const RouteEntry *route            # what it does
+    const RouteName *named             # what it is called
     Cluster *cluster
     const ClusterEntry *settings       # of the cluster in this table; NULL once that has been let go
     const HashItem *cookie             # that was made for the hash, in this table's image; else NULL
     uint64_t cookie_value
     uint64_t hash                      # what ring hash and Maglev go by, once `hashed`
     uint64_t affinity                  # the token in the request's cookie; 0: none
-    Series *series                     # of listener, route and cluster, once an answer is coming; else NULL
+    uint32_t series_slot               # where in the lane's index the series is, or may be
+    Series *series                     # once an answer is coming, and while the table keeps its ids; else NULL
     Message *request
     Buf *request_buf                   # pins the bytes of the request head
     const Message *response            # while its head is being passed on
     const Message *trailers            # of the body that ends now, in either direction; else NULL
     const char *peer                   # the client's address as text, without port
     uint32_t peer_length
+    const char *detail                 # why the last connection failed, in words that live for ever; NULL: not known
+    const char *principal              # who the client's certificate says it is; NULL: nobody
+    uint32_t principal_length
+    uint32_t certificate_length
+    const char *certificate            # x-forwarded-client-cert of the client's certificate; NULL: it has none
+    const PolicyEntry *policy          # that has denied it, in this table's image; else NULL
+    const TokenEntry *token_entry      # what was asked of its token, likewise
+    Token *token                       # that was verified; else NULL
+    Node awaiting                      # in Token.waiting
+    uint8_t token_state                # TokenState
+    uint8_t token_reason               # TokenReason
     const char *target                 # as sent upstream, when it is not as it came; in path_buf or target_buf
     uint32_t target_length
     Text cluster_name                  # in the table's image
-    Attempt attempt
+    Attempt *attempt                   # the try that the exchange goes by, never NULL
+    Attempt *hedge                     # another one under way beside it; else NULL
     Timer timer
     uint32_t flags                     # ExchangeFlags
     uint32_t response_flags            # a bit per ResponseFlag
@@ -266,6 +321,7 @@ cdef struct Exchange:
     uint8_t tried_count
     uint8_t version_minor              # of the client's HTTP/1
     uint8_t replays                    # made so far
+    uint8_t hedges                     # begun so far
     Host *tried[4]
     const char *path                   # normalised; in the request's bytes or in path_buf
     uint32_t path_length
@@ -274,7 +330,6 @@ cdef struct Exchange:
     Buf *target_buf                    # holds `target` where path_buf has no room for it
     Buf *replay                        # body bytes already sent once, kept for another try
     Buf *replay_last
-    Buf *replay_next                   # replaying: the next one to send
     uint32_t replay_bytes
     uint32_t cluster_generation
     uint32_t subset                    # of the backend that was drawn, as in BackendEntry
@@ -285,6 +340,7 @@ cdef struct Exchange:
     uint64_t started                   # first byte of the request
     uint64_t request_deadline
     uint64_t try_deadline
+    uint64_t hedge_at                  # see hedge; 0: never
     uint64_t backoff_until
     uint64_t last_activity
     uint64_t idle_timeout
@@ -293,6 +349,8 @@ cdef struct Exchange:
     uint64_t connect_time              # ns it took, 0 on a reused connection
     uint64_t request_ended             # last byte of the request read
     uint64_t wall_started              # wall clock ns
+    uint64_t grpc_deadline             # that the client has set; 0: none
+    uint64_t grpc_name                 # number of the service and method that the route's match names; 0: it names none
     uint64_t bytes_received            # body bytes
     uint64_t bytes_sent
     uint32_t request_id_length
@@ -304,10 +362,78 @@ cdef struct Exchange:
     uint16_t peer_port
     uint8_t log_json                   # the copy is of a JSON line
     uint8_t hashed
+    uint8_t tls_failure                # TlsFailure that `detail` tells of
+    uint8_t grpc_status                # GrpcStatus plus one; 0: not known
+    uint8_t grpc_sized                 # the answer has a length, and so cannot end before it
+    uint16_t detected                  # what the connection was found to speak, see `detection`; 0: it was not asked
+    WebSocketTrack websocket           # of the bytes to the client, once it is one
     uint32_t retry_after               # seconds, to be said with an answer of our own; 0: nothing
+    Attempt first                      # what `attempt` points to in the beginning
+    Attempt second                     # last: nobody reads it before it begins
+
+cdef enum TokenState:                  # of an exchange
+    TOKEN_UNASKED = 0
+    TOKEN_WAITING
+    TOKEN_GOOD                         # it was verified; from here on waited for no more
+    TOKEN_REFUSED
+    TOKEN_UNAVAILABLE
+    TOKEN_SETTLED                      # nothing is left to ask
+
+cdef enum TokenReason:                 # why a token does not hold; up to LATER as in proxy/tokens/verify.py
+    TOKEN_REASON_NONE = 0
+    TOKEN_REASON_MALFORMED
+    TOKEN_REASON_ALGORITHM
+    TOKEN_REASON_ISSUER
+    TOKEN_REASON_KEY
+    TOKEN_REASON_SIGNATURE
+    TOKEN_REASON_AUDIENCE
+    TOKEN_REASON_EXPIRED
+    TOKEN_REASON_NOT_YET_VALID
+    TOKEN_REASON_LATER
+    TOKEN_REASON_MISSING
+    TOKEN_REASON_SEVERAL
+
+cdef enum:
+    TOKEN_CHAINS = 2048
+
+cdef struct Token:                     # see token_table
+    Node chain                         # in TokenTable.chains
+    Node order                         # in TokenTable.known, the one used last first, or in TokenTable.questions
+    Node waiting                       # Exchange.awaiting
+    uint64_t hash
+    uint64_t asked                     # what is asked of it, as in TokenSource
+    uint64_t number                    # of the question
+    uint64_t expires                   # wall clock ns
+    char *text
+    char *claims                       # records, see policy/claims
+    uint32_t length
+    uint32_t claims_length
+    uint32_t refs                      # exchanges that use it
+    uint8_t verified
+    uint8_t sent                       # asked about, and not answered yet
+    uint8_t tries                      # how often it was sent
+    uint8_t dropped                    # out of the table: freed with the last that uses it
+
+cdef struct TokenTable:
+    Node chains[2048]                  # Token.chain
+    Node known                         # Token.order of those that were verified
+    Node questions                     # Token.order of the others, in the order in which they came
+    uint64_t numbers                   # given out so far
+    size_t bytes                       # of tokens and claims in `known`
+    uint32_t count
+    uint32_t asking
+    uint32_t waiters                   # exchanges
+    char answer[33024]                 # the longest that the verifier gives
+
+cdef struct Verifier:                  # how this worker reaches the process that verifies tokens
+    Watch watch                        # our end of the pair; fd -1: there is none
+    Timer timer                        # asks again
+    int door                           # where the other end goes; -1: there is none
+    uint64_t keys[2]                   # by what tokens in the table were verified
 
 cdef struct Mirror:
     Exchange *exchange
+    char *certificate                  # what its exchange points to, for the client's connection may be gone
     Exchange *source                   # the original, while it has body bytes to come
     Mirror *next                       # of the same original
     Buf *first                         # body bytes that are not sent yet
@@ -331,10 +457,11 @@ cdef struct Listener:
     uint32_t id
     uint8_t paused
 
-cdef struct Server:                    # an HTTP/1 connection from a client
+cdef struct Server:                    # a connection from a client; HTTP/1, or what `h2` has
     Conn conn                          # first
     Node node                          # in Worker.servers
     Worker *worker
+    void *h2                           # ServerH2 *, once the client has begun to speak HTTP/2; else NULL
     Exchange *exchange
     Message *message                   # while a head is being parsed
     Table *table                       # closing, with a last request to come: the one that knows its listener
@@ -354,13 +481,21 @@ cdef struct Server:                    # an HTTP/1 connection from a client
     uint8_t address_length
     uint8_t until_close                # the response's body ends with the connection
     uint8_t trailers                   # the request's trailer section is next
+    uint8_t stage                      # GreetingStage
+    uint8_t local_length
+    uint16_t detected                  # as in Exchange
     uint16_t peer_port
     char peer[64]                      # the client's address as text, made when first asked for
-    char address[28]                   # sockaddr_in or _in6
+    char address[28]                   # sockaddr_in or _in6; a PROXY header may have named it
+    char local[28]                     # likewise, what the client has connected to, where a PROXY header says so
+    Meant *meant                       # where a redirected connection was meant for, if that is known; else NULL
 
 cdef struct Hooks:                     # upward calls of the pool and of timers
     int (*connect)(Worker *worker, Attempt *attempt) noexcept nogil
     void (*close_idle)(Upstream *upstream) noexcept nogil
+    # a place on a connection that is shared, a PoolResult; and one on this connection, which has room
+    int (*shared_find)(Attempt *attempt) noexcept nogil
+    void (*shared_take)(Upstream *upstream, Attempt *attempt) noexcept nogil
     void (*attempt_ready)(Attempt *attempt) noexcept nogil
     void (*attempt_failed)(Attempt *attempt, int flag) noexcept nogil
     # of the timer: what was held back goes its way
@@ -369,16 +504,26 @@ cdef struct Hooks:                     # upward calls of the pool and of timers
     void (*mirror_feed)(Exchange *x, const char *data, size_t length, bint end) noexcept nogil
     void (*mirror_leave)(Exchange *x) noexcept nogil
 
+    # of a connection from a client that speaks HTTP/2: the preface is in the buffer (False: without memory); a drain;
+    # the time of all its exchanges is up
+    bint (*server_h2_begin)(Server *server) noexcept nogil
+    void (*server_h2_drain)(Server *server) noexcept nogil
+    void (*server_h2_give_up)(Server *server) noexcept nogil
+    void (*server_h2_farewell)(Server *server) noexcept nogil          # to each WebSocket on it
+
 cdef struct Worker:
     Loop loop
     BufPool bufs
     SplicePool splices
+    TlsEngine tls
     Random random
     Slab servers_slab
     Slab upstreams_slab
     Slab exchanges_slab
     Slab messages_slab
     Slab mirrors_slab
+    Slab h2_servers_slab
+    Slab h2_requests_slab
     SharedHeader *shared
     Lane *lane
     uint32_t lane_index
@@ -398,13 +543,33 @@ cdef struct Worker:
     Hooks hooks
     ServerOps server_ops
     ConnOps server_conn
+    ServerOps server_h2_ops
+    ConnOps server_h2_conn
     ServerOps mirror_ops
+    ServerOps tcp_server_ops
+    ConnOps tcp_server_conn
+    ClientOps tcp_client_ops
+    ConnOps tcp_client_conn
+    ConnOps tcp_secure_server_conn
+    ConnOps tcp_secure_client_conn
+    ConnOps greeting_conn
     ClientOps client_ops
     ConnOps client_conn
+    Slab h2_streams_slab
+    HpackLookup hpack_lookup
+    Slab h2_clients_slab
+    Slab h2_calls_slab
+    ClientOps client_h2_ops
+    ConnOps client_h2_conn
+    Sweep sweep                        # of the lane's series, see sweeping
+    Timer sweep_timer
+    TokenTable *tokens                 # NULL until a token is asked for
+    Verifier verifier
     bint ready_sent
     bint draining
     bint quitting
     uint64_t drain_deadline
+    uint64_t farewell_at               # when a drain tells WebSockets to go; 0: not yet to be, or done
     uint64_t reported_release
     uint64_t swept_version             # table for which clusters were last looked through
     uint64_t wall_offset               # wall clock minus monotonic, refreshed now and then
@@ -414,3 +579,4 @@ cdef struct Worker:
     Extra extras[320]                  # fields added to the head that is being written
     char cookie_text[2][512]           # COOKIE_TEXT bytes each
     char field_text[2][2048]           # values of such fields, FIELD_TEXT bytes each
+    char timeout_text[16]              # value of grpc-timeout for one head

@@ -9,6 +9,8 @@ from tulle._fast.flow.types cimport Cluster, Host, Table, Worker
 
 # NULL without memory, or when the slot lies outside shared memory
 cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept nogil
+# Frees a host that nothing refers to
+cdef void host_sweep(Host *host) noexcept nogil
 cdef void host_ref(Host *host) noexcept nogil
 cdef void host_unref(Host *host) noexcept nogil
 # An attempt begins on a host, and ends: it refers to the host and is counted by it, in shared memory and for balancing

@@ -7,13 +7,16 @@ from tulle._fast.base.idmap cimport idmap_find, idmap_place
 from tulle._fast.base.list cimport Node, list_append, list_empty, list_init, list_remove
 from tulle._fast.base.random cimport random_split
 from tulle._fast.base.shared cimport (
-    ClusterStats, EndpointStats, cluster_state_take, endpoint_health_take, lane_cluster, lane_endpoint,
-    shared_cluster_lines,
+    ClusterStats, EndpointStats, adaptive_state_take, cluster_state_take, endpoint_health_take, lane_cluster,
+    lane_endpoint, shared_cluster_lines,
 )
 from tulle._fast.base.types cimport likely, uint64_t
 from tulle._fast.flow.pick cimport cluster_look
+from tulle._fast.flow.table cimport table_tls
 from tulle._fast.flow.types cimport HOST_TEXT, Upstream
 from tulle._fast.flow.warm_up cimport warm_up_joined
+from tulle._fast.net.system cimport AF_INET, sockaddr_in
+from tulle._fast.net.tls_context cimport TlsSet, tls_set_ref, tls_set_unref
 from tulle._fast.policy.balancer cimport HostLoad
 from tulle._fast.policy.host_groups cimport host_groups_free, host_groups_make
 from tulle._fast.policy.image cimport (
@@ -37,8 +40,14 @@ cdef void host_ref(Host *host) noexcept nogil:
     host.attempts += 1
 
 
+cdef void meant_unlink(Host *host) noexcept nogil:
+    cdef Host **place = &host.cluster.meant[host.meant_bucket]
+    while place[0] != host:
+        place = &place[0].next_meant
+    place[0] = host.next_meant
+
+
 cdef void host_sweep(Host *host) noexcept nogil:
-    """Free a host that nothing refers to."""
     cdef void **place
     if host.listed or host.attempts > 0 or host.connections > 0:
         return
@@ -46,6 +55,10 @@ cdef void host_sweep(Host *host) noexcept nogil:
     if place != NULL and place[0] == host:
         place[0] = NULL
     list_remove(&host.node)
+    if host.meant:
+        meant_unlink(host)
+    if host.session != NULL:
+        host.cluster.worker.tls.library.SSL_SESSION_free(host.session)
     free(host)
 
 
@@ -106,11 +119,15 @@ cdef Host *host_use(Cluster *cluster, const void *segment, const EndpointEntry *
     host.stats = lane_endpoint(worker.lane, entry.slot)
     host.health = endpoint_health_take(worker.shared, entry.slot, entry.generation)
     host.well = True
+    host.anywhere = (<const sockaddr_in *>host.address).sin_family == AF_INET and (
+        (<const sockaddr_in *>host.address).sin_port == 0
+    )
     if cluster.endpoints_known:
         warm_up_joined(host)
     if host.stats.generation != entry.generation:
         endpoint_stats_take(host.stats, entry.generation)
     list_init(&host.idle)
+    list_init(&host.shared)
     list_append(&cluster.all_hosts, &host.node)
     # A predecessor in the slot lives on in its cluster's list until its connections are gone
     place[0] = host
@@ -198,6 +215,14 @@ cdef Cluster *cluster_make(Worker *worker, const void *image, const ClusterEntry
     return cluster
 
 
+cdef void cluster_take_tls(Cluster *cluster, TlsSet *tls_set) noexcept nogil:
+    """New connections use it. The pools keep those that were made in the same trust: see `pool`."""
+    cdef TlsSet *old = cluster.tls
+    cluster.tls = tls_set_ref(tls_set) if tls_set != NULL else NULL
+    if old != NULL:
+        tls_set_unref(old)
+
+
 cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept nogil:
     cdef const ClusterEntry *entry = image_cluster(table.image, index)
     cdef const EndpointList *listed = image_endpoints(table.endpoints, index)
@@ -215,8 +240,11 @@ cdef Cluster *cluster_use(Worker *worker, Table *table, uint32_t index) noexcept
         place[0] = cluster
     if cluster.config_version < table.version or cluster.config_version == 0:
         cluster.config = entry[0]
+        cluster_take_tls(cluster, table_tls(table, entry.tls))
         cluster.config_version = table.version
         cluster.look_at = 0
+        if cluster.config.adaptive.enabled and cluster.adaptive == NULL:
+            cluster.adaptive = adaptive_state_take(worker.shared, cluster.slot, cluster.generation)
     if not likely(cluster.endpoints_known and cluster.endpoints_hash == listed.hash):
         # An exchange under an older table does not turn the list back
         if table == worker.table or not cluster.endpoints_known:
@@ -263,6 +291,9 @@ cdef bint cluster_retire(Cluster *cluster) noexcept nogil:
     list_remove(&cluster.node)
     free(cluster.hosts)
     free(cluster.tokens)
+    free(cluster.meant)
+    free(cluster.recent)
+    cluster_take_tls(cluster, NULL)
     free(cluster)
     return True
 

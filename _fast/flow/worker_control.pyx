@@ -5,14 +5,17 @@ from tulle._fast.base.list cimport Node, list_empty
 from tulle._fast.base.shared cimport LANE_DRAINING
 from tulle._fast.base.types cimport uint32_t, uint64_t
 from tulle._fast.flow.control cimport (
-    CONTROL_DRAIN, CONTROL_ENDPOINTS, CONTROL_INSTALL, CONTROL_INSTALLED, CONTROL_LISTEN, CONTROL_QUIT, CONTROL_READY,
-    CONTROL_REFUSED, CONTROL_RELEASED, CONTROL_UNLISTEN, CONTROL_UNLISTENED, ControlMessage,
+    CONTROL_DOOR, CONTROL_DRAIN, CONTROL_ENDPOINTS, CONTROL_INSTALL, CONTROL_INSTALLED, CONTROL_LISTEN, CONTROL_QUIT,
+    CONTROL_READY, CONTROL_REFUSED, CONTROL_RELEASED, CONTROL_SWEEP, CONTROL_UNLISTEN, CONTROL_UNLISTENED,
+    ControlMessage,
 )
 from tulle._fast.flow.listener cimport listener_accept_all, listener_close, listener_close_all, listener_open
 from tulle._fast.flow.pool cimport pool_drain, pool_wake
 from tulle._fast.flow.server_h1 cimport server_drain
+from tulle._fast.flow.sweeping cimport sweeping_begin
 from tulle._fast.flow.table cimport table_install
 from tulle._fast.flow.types cimport Server, Table
+from tulle._fast.flow.verifier cimport verifier_door
 from tulle._fast.net.loop cimport Loop, Watch, watch_add, watch_init
 from tulle._fast.net.system cimport (
     CMSG_DATA, CMSG_FIRSTHDR, EAGAIN, EINTR, EPOLLIN, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS,
@@ -45,18 +48,19 @@ cdef void worker_control_report(Worker *worker) noexcept nogil:
     if list_empty(&worker.tables):
         return
     oldest = <Table *>worker.tables.next
-    if oldest.serial > worker.reported_release:
+    if oldest.serial != worker.reported_release:             # after a reload was taken back it is an older one
         worker.reported_release = oldest.serial
         worker_control_tell(worker, CONTROL_RELEASED, 0, oldest.version, oldest.serial)
 
 
-cdef void worker_drain(Worker *worker, unsigned long long deadline) noexcept nogil:
+cdef void worker_drain(Worker *worker, uint64_t deadline, uint64_t farewell) noexcept nogil:
     """Accept no more, let idle connections go, end the others with their exchange."""
     cdef Node *node
     cdef Server *null = NULL
     cdef Server *server
     worker.draining = True
     worker.drain_deadline = deadline
+    worker.farewell_at = farewell
     worker.lane.header.state = LANE_DRAINING
     listener_close_all(worker)
     node = worker.servers.next
@@ -70,13 +74,16 @@ cdef void worker_drain(Worker *worker, unsigned long long deadline) noexcept nog
 cdef void control_apply(Worker *worker, const ControlMessage *message, const int *fds, int count) noexcept nogil:
     cdef int routes = -1
     cdef int endpoints = -1
+    cdef int tls = -1
     if message.type == CONTROL_INSTALL or message.type == CONTROL_ENDPOINTS:
-        if message.type == CONTROL_INSTALL and count == 2:
+        if message.type == CONTROL_INSTALL and (count == 2 or count == 3):
             routes = fds[0]
             endpoints = fds[1]
+            if count == 3:
+                tls = fds[2]
         elif message.type == CONTROL_ENDPOINTS and count == 1:
             endpoints = fds[0]
-        if endpoints < 0 or table_install(worker, routes, endpoints, message.version, message.value) < 0:
+        if endpoints < 0 or table_install(worker, routes, endpoints, tls, message.version, message.value) < 0:
             worker_control_tell(worker, CONTROL_REFUSED, 0, message.version, message.value)
             return
         worker_control_tell(worker, CONTROL_INSTALLED, 0, message.version, message.value)
@@ -89,7 +96,11 @@ cdef void control_apply(Worker *worker, const ControlMessage *message, const int
         listener_close(worker, message.id)
         worker_control_tell(worker, CONTROL_UNLISTENED, message.id, 0, 0)
     elif message.type == CONTROL_DRAIN:
-        worker_drain(worker, message.value)
+        worker_drain(worker, message.value, message.version)
+    elif message.type == CONTROL_DOOR and count == 1:
+        verifier_door(worker, fds[0])
+    elif message.type == CONTROL_SWEEP and count == 1:
+        sweeping_begin(worker, fds[0])
     elif message.type == CONTROL_QUIT:
         worker.quitting = True
 
@@ -118,7 +129,7 @@ cdef void control_event(Watch *watch, uint32_t events) noexcept nogil:
             return
         if got < <ssize_t>sizeof(message):
             if not worker.draining:
-                worker_drain(worker, worker.loop.now + <uint64_t>ORPHAN_DRAIN * 1000000000)
+                worker_drain(worker, worker.loop.now + <uint64_t>ORPHAN_DRAIN * 1000000000, worker.loop.now)
             close(watch.fd)
             watch.fd = -1
             worker.control_fd = -1

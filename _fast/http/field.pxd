@@ -1,6 +1,6 @@
 """Names of the fields that we know, found by length and first letter.
 
-One table of 32 slots; length and first letter give the slot, and no two names share one (a clash is a compile
+One table of 64 slots; length and first letter give the slot, and no two names share one (a clash is a compile
 error under -Woverride-init and a failing test). An unknown name costs one load and one comparison. The names stand
 in the order of `FieldId`. Called by the head parser, the Connection rules and HPACK.
 """
@@ -32,18 +32,22 @@ cdef extern from *:
         NAME(16, 'v', "via") \\
         NAME(17, 'u', "user-agent") \\
         NAME(18, 'r', "retry-after") \\
-        NAME(19, 't', "traceparent")
-    #define FIELD_SLOT(length, first) (((length) * 13 + (first)) & 31)
+        NAME(19, 't', "traceparent") \\
+        NAME(20, 'c', "cookie") \\
+        NAME(21, 's', "set-cookie") \\
+        NAME(22, 'a', "authorization") \\
+        NAME(23, 'x', "x-forwarded-client-cert")
+    #define FIELD_SLOT(length, first) (((length) + (first) * 5) & 63)
     #define FIELD_ENTRY(id, first, text) [FIELD_SLOT(sizeof text - 1, first)] = {text, sizeof text - 1, id},
     typedef struct { char text[24]; uint32_t length; uint32_t id; } FieldSlot;
-    static const FieldSlot field_slots[32] = { FIELD_NAMES(FIELD_ENTRY) };
+    static const FieldSlot field_slots[64] = { FIELD_NAMES(FIELD_ENTRY) };
     #endif
     """
     ctypedef struct FieldSlot:
         char text[24]
         uint32_t length
         uint32_t id
-    const FieldSlot field_slots[32]
+    const FieldSlot field_slots[64]
     uint32_t FIELD_SLOT(uint32_t length, uint32_t first) noexcept nogil
 
 

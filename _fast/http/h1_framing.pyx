@@ -38,6 +38,15 @@ cdef int framing_coding(Message *message, const Field *field) noexcept nogil:
     return Parse.PARSE_DONE
 
 
+cdef int framing_length_field(Message *message) noexcept nogil:
+    cdef const Field *length = message_field(message, FieldId.FIELD_CONTENT_LENGTH)
+    if length == NULL:
+        return Parse.PARSE_DONE
+    if message.repeated & field_bit(FieldId.FIELD_CONTENT_LENGTH):
+        return Parse.PARSE_BAD_CONTENT_LENGTH
+    return framing_length(message, length)
+
+
 cdef int framing_fields(Message *message, int absent) noexcept nogil:
     """The framing that the fields ask for, `absent` when there are none."""
     cdef const Field *length = message_field(message, FieldId.FIELD_CONTENT_LENGTH)
@@ -45,9 +54,7 @@ cdef int framing_fields(Message *message, int absent) noexcept nogil:
     if length != NULL and coding != NULL:
         return Parse.PARSE_LENGTH_AND_CODING
     if length != NULL:
-        if message.repeated & field_bit(FieldId.FIELD_CONTENT_LENGTH):
-            return Parse.PARSE_BAD_CONTENT_LENGTH
-        return framing_length(message, length)
+        return framing_length_field(message)
     if coding != NULL:
         if message.repeated & field_bit(FieldId.FIELD_TRANSFER_ENCODING):
             return Parse.PARSE_BAD_TRANSFER_ENCODING

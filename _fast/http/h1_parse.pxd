@@ -4,7 +4,7 @@ A parse resumes at the last complete line, so a head may come in any pieces; on 
 the same message and more bytes at the same offsets (`base` may have moved). On any doubt about framing the
 answer is an error, never a guess.
 """
-from tulle._fast.base.types cimport uint32_t
+from tulle._fast.base.types cimport uint8_t, uint32_t
 from tulle._fast.http.message cimport Message
 
 cdef enum Parse:
@@ -50,5 +50,7 @@ cdef int h1_parse_response(
 cdef int h1_parse_trailers(
     Message *message, const char *base, uint32_t length, const ParseLimits *limits
 ) noexcept nogil
+# The Method that a token names
+cdef int h1_method(const uint8_t *text, uint32_t length) noexcept nogil
 cdef int parse_error_status(int error) noexcept nogil
 cdef const char *parse_error_text(int error) noexcept nogil

@@ -33,7 +33,7 @@ cdef void h1_message_init(Message *message) noexcept nogil:
     memset(message, 0, tulle_message_size_before_fields(message))
 
 
-cdef int parse_method(const uint8_t *text, uint32_t length) noexcept nogil:
+cdef int h1_method(const uint8_t *text, uint32_t length) noexcept nogil:
     if length == 3:
         if memcmp(text, b"GET", 3) == 0:
             return Method.METHOD_GET
@@ -109,7 +109,7 @@ cdef int parse_request_line(Message *message, const uint8_t *position, const uin
         return PARSE_BAD_START_LINE if mark[0] == c'\r' or mark[0] == c'\n' else PARSE_BAD_METHOD
     message.method_offset = <uint32_t>(position - base)
     message.method_length = <uint32_t>(mark - position)
-    message.method = <uint8_t>parse_method(position, message.method_length)
+    message.method = <uint8_t>h1_method(position, message.method_length)
 
     position = mark + 1
     mark = scan_path(position, end)

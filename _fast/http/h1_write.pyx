@@ -1,7 +1,7 @@
 """See `h1_write.pxd` for the contract."""
 from libc.string cimport memcpy, strlen
 from tulle._fast.base.types cimport likely, uint16_t, uint32_t
-from tulle._fast.http.message cimport Field, FieldFlags, Message
+from tulle._fast.http.message cimport VERSION_HTTP_2, Field, FieldFlags, Message
 
 cdef enum:
     # more than the separators, the version, a status with its longest reason, and two line ends
@@ -106,7 +106,7 @@ cdef uint32_t h1_write_response(
     end[1] = <char>(c'0' + status // 10 % 10)
     end[2] = <char>(c'0' + status % 10)
     end[3] = c' '
-    if status == message.status:
+    if status == message.status and message.version_minor != VERSION_HTTP_2:
         end = write_text(end + 4, message.base + message.reason, message.reason_length)
     else:
         reason = h1_reason(status)

@@ -10,6 +10,7 @@ from tulle._fast.base.types cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     MESSAGE_FIELDS_MAX = 255          # of the table; the configured limit is at most this
+    VERSION_HTTP_2 = 2                # in `version_minor`
 
 cdef enum Method:
     METHOD_OTHER = 0                  # a valid token that is none of these; the text is in the message
@@ -44,10 +45,15 @@ cdef enum FieldId:
     FIELD_USER_AGENT
     FIELD_RETRY_AFTER
     FIELD_TRACEPARENT
+    FIELD_COOKIE
+    FIELD_SET_COOKIE
+    FIELD_AUTHORIZATION
+    FIELD_X_FORWARDED_CLIENT_CERT
     FIELD_ID_COUNT
 
 cdef enum FieldFlags:
     FIELD_DROP = 1                    # not forwarded: hop-by-hop, named by Connection, removed or replaced by us
+    FIELD_NEVER_INDEXED = 2           # HPACK: no table may keep it, here or further on (RFC 7541 section 7.1.3)
 
 cdef enum Framing:
     FRAMING_NONE = 0                  # no body at all
@@ -85,7 +91,7 @@ cdef struct Message:
     uint16_t field_count
     uint16_t status                   # responses
     uint8_t method                    # Method; of the request in question, in responses too
-    uint8_t version_minor             # HTTP/1.x
+    uint8_t version_minor             # HTTP/1.x, or VERSION_HTTP_2
     uint8_t framing                   # Framing
     uint8_t target_form               # TargetForm
     uint32_t flags                    # MessageFlags
@@ -101,6 +107,10 @@ cdef struct Message:
     uint32_t path_length
     uint32_t query                    # without "?"
     uint32_t query_length
+    uint32_t scheme                   # HTTP/2 requests
+    uint32_t scheme_length
+    uint32_t protocol                 # HTTP/2, extended CONNECT (RFC 8441)
+    uint32_t protocol_length
     uint32_t reason                   # responses
     uint32_t reason_length
     uint64_t content_length           # when framing is FRAMING_LENGTH

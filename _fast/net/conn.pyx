@@ -33,16 +33,21 @@ cdef void conn_event(Watch *watch, uint32_t events) noexcept nogil:
         if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
             conn.state &= ~<uint32_t>CONN_CONNECTING
             error = conn_socket_error(conn) if events & (EPOLLERR | EPOLLHUP) else 0
-            conn.ops.connected(conn, error)
+            if error != 0 or not conn.state & CONN_HANDSHAKE:
+                conn.ops.connected(conn, error)
         # What came with the connection, and what has waited for it, gets no event of its own
         if watch.dead or conn.state & CONN_CONNECTING:
             return
     if unlikely(conn.output != NULL or conn.state & CONN_WANT_DRAINED) and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
         conn_flush(conn)
-        if conn.output == NULL:
+        if conn.output == NULL and not conn.state & CONN_HANDSHAKE:
             conn.state &= ~<uint32_t>CONN_WANT_DRAINED
             conn.ops.drained(conn)
         if watch.dead:
+            return
+    if unlikely(conn.state & CONN_HANDSHAKE):
+        conn.tls.ops.advance(conn)
+        if watch.dead or conn.state & CONN_HANDSHAKE:
             return
     if conn.state & (CONN_READABLE | CONN_EOF) or events & WATCH_RUN_READY:
         if not conn.state & CONN_PAUSED:
@@ -90,7 +95,19 @@ cdef bint conn_was_reset(Conn *conn) noexcept nogil:
 
 cdef bint conn_at_end(Conn *conn) noexcept nogil:
     cdef char byte
+    if unlikely(conn.tls != NULL):
+        return not conn.tls.ops.is_quiet(conn) and conn.state & CONN_EOF != 0
     return recv(conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0
+
+
+cdef bint conn_is_quiet(Conn *conn) noexcept nogil:
+    cdef char byte
+    if unlikely(conn.tls != NULL):
+        return conn.tls.ops.is_quiet(conn)
+    if recv(conn.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
+        return False
+    conn.state &= ~<uint32_t>CONN_READABLE
+    return True
 
 
 # -- input ------------------------------------------------------------------------------------------------------------
@@ -152,6 +169,8 @@ cdef int conn_fill(Conn *conn) noexcept nogil:
     cdef uint32_t room
     if unlikely(result != CONN_DONE):
         return result
+    if unlikely(conn.tls != NULL):
+        return conn.tls.ops.fill(conn)
     input = conn.input
     room = buf_room(input)
     got = recv(conn.watch.fd, input.data + input.end, room, 0)
@@ -241,6 +260,12 @@ cdef void conn_want_drained(Conn *conn) noexcept nogil:
 
 cdef int conn_send(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil:
     """CONN_DONE when all is with the kernel, CONN_BLOCKED when some waits in the queue, else an error."""
+    if unlikely(conn.tls != NULL):
+        return conn.tls.ops.send(conn, pieces, count)
+    return conn_write(conn, pieces, count)
+
+
+cdef int conn_write(Conn *conn, iovec *pieces, uint32_t count) noexcept nogil:
     cdef msghdr message
     cdef const char *rest
     cdef size_t total = 0
@@ -311,6 +336,8 @@ cdef void conn_shutdown(Conn *conn) noexcept nogil:
     """Our FIN, after what is queued."""
     if conn.state & CONN_SHUT:
         return
+    if unlikely(conn.tls != NULL):
+        conn.tls.ops.shutdown(conn)
     conn.state |= CONN_SHUT
     if conn.output == NULL:
         shutdown(conn.watch.fd, SHUT_WR)
@@ -320,6 +347,9 @@ cdef void conn_close(Conn *conn, bint reset) noexcept nogil:
     cdef linger option
     if conn.watch.dead:
         return
+    if unlikely(conn.tls != NULL):
+        conn.tls.ops.close(conn, reset)
+        conn.tls = NULL
     if reset:
         option.on = 1
         option.seconds = 0

@@ -4,7 +4,7 @@ from tulle._fast.base.types cimport uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from "<errno.h>" nogil:
     int errno
     int EAGAIN, EINTR, EINPROGRESS, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPIPE, ECONNRESET
-    int ECONNREFUSED, ETIMEDOUT, EPERM
+    int ECONNREFUSED, ETIMEDOUT, EPERM, EPROTO
 
 cdef extern from "<unistd.h>" nogil:
     int close(int fd) noexcept
@@ -71,7 +71,9 @@ cdef extern from "<netinet/tcp.h>" nogil:
 
 cdef extern from "<arpa/inet.h>" nogil:
     const char *inet_ntop(int family, const void *address, char *text, socklen_t size) noexcept
+    int inet_pton(int family, const char *text, void *address) noexcept
     uint16_t ntohs(uint16_t value) noexcept
+    uint16_t htons(uint16_t value) noexcept
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -86,3 +88,11 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_wait(int epoll, epoll_event *events, int capacity, int milliseconds) noexcept
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
     uint32_t EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE
+
+cdef extern from "<poll.h>" nogil:
+    cdef struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *watched, unsigned long count, int milliseconds) noexcept
+    short POLLIN

@@ -10,7 +10,7 @@ from tulle._fast.base.types cimport uint16_t, uint32_t
 from tulle._fast.http.message cimport MESSAGE_FIELDS_MAX, Message
 from tulle._fast.policy.explain cimport MOST_CANDIDATES, Trace
 from tulle._fast.policy.image cimport (
-    Image, ListenerEntry, MatchEntry, RouteEntry, TableEntry, image_at, image_open, image_text,
+    Image, ListenerEntry, MatchEntry, RouteName, TableEntry, image_at, image_open, image_text,
 )
 from tulle._fast.policy.path cimport PATH_AS_IS, PATH_REFUSED, path_normalise
 from tulle._fast.policy.route cimport RouteMatch, RouteQuery, route_match
@@ -62,7 +62,7 @@ cdef class Explainer:
         found = route_match(self.image, self.table, &self.query, trace_candidate, &trace)
         candidates = [
             (
-                self.index_of(trace.candidates[index].match.route), trace.candidates[index].match.index,
+                self.index_of(trace.candidates[index].match.named), trace.candidates[index].match.index,
                 VERDICTS[trace.candidates[index].verdict],
             )
             for index in range(trace.count)
@@ -70,7 +70,7 @@ cdef class Explainer:
         normal = (<const char *>self.query.path)[:self.query.path_length]
         if found.route == NULL:
             return normal, None, None, 0, candidates
-        return normal, self.index_of(found.match.route), found.match.index, found.prefix_length, candidates
+        return normal, self.index_of(found.match.named), found.match.index, found.prefix_length, candidates
 
     def repeat(self, str listener, list requests, uint32_t rounds):
         """Match each (method, host, path, query, headers) so many times; the number that found a route."""
@@ -83,8 +83,8 @@ cdef class Explainer:
                 found += route_match(self.image, self.table, &self.query, NULL, NULL).route != NULL
         return found
 
-    cdef uint32_t index_of(self, uint32_t route) noexcept nogil:
-        return (route - self.image.routes.offset) // <uint32_t>sizeof(RouteEntry)
+    cdef uint32_t index_of(self, uint32_t named) noexcept nogil:
+        return (named - self.image.routes.offset) // <uint32_t>sizeof(RouteName)
 
     cdef bint prepare(self, str listener, bytes method, bytes host, bytes path, bytes query, headers) except -1:
         """Fill in table, message and query; False when the path is refused."""

@@ -10,6 +10,7 @@ Written by `image_writer`, checked once by `image_open`, then trusted: readers d
 once every worker has let go) and a `generation` that tells two owners of a slot apart.
 """
 from tulle._fast.base.types cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from tulle._fast.policy.adaptive cimport AdaptivePolicy
 from tulle._fast.policy.breaker cimport BreakerPolicy
 from tulle._fast.policy.ewma cimport EwmaPolicy
 from tulle._fast.policy.lb_ring_hash cimport RingPolicy
@@ -18,7 +19,7 @@ from tulle._fast.policy.retry_budget cimport RetryBudget
 from tulle._fast.policy.slow_start cimport SlowStartPolicy
 
 cdef enum:
-    IMAGE_LAYOUT = 2                   # raised by one with every change of these structures
+    IMAGE_LAYOUT = 12                  # raised by one with every change of these structures
     MAX_ENDPOINT_ADDRESS = 112         # bytes of the largest sockaddr
     MAX_PREFIX_SEGMENTS = 64           # slashes in a prefix of a path
     MAX_HOST_LENGTH = 253              # RFC 1035 section 2.3.4, less what is not text
@@ -44,7 +45,7 @@ cdef struct Image:
     uint64_t version                   # of the config, rises with every reload
     Span listeners                     # ListenerEntry
     Span tables                        # TableEntry
-    Span routes                        # RouteEntry, in the order of the file
+    Span routes                        # RouteName, in the order of the file
     Span clusters                      # ClusterEntry; BackendEntry.cluster indexes it
     uint32_t flags
     uint32_t log_format                # LogFormat
@@ -66,6 +67,11 @@ cdef enum ListenerFlags:
     LISTENER_REFUSE_SLASHES = 32
     LISTENER_REFUSE_ESCAPED_SLASH = 64     # %2F and %5C in a path: 400
     LISTENER_DECODE_ESCAPED_SLASH = 128
+    LISTENER_GRPC_WEB = 1024           # calls of gRPC-Web are translated
+    LISTENER_TITLE_CASE = 2048         # names of fields in answers of HTTP/1, see `http/header_case`
+    LISTENER_KEEP_CERTIFICATE = 4096   # x-forwarded-client-cert of clients that have shown a certificate goes on
+    LISTENER_KEEP_CERTIFICATE_ALWAYS = 8192    # ... of all
+    LISTENER_SET_CERTIFICATE = 16384   # what the client's own certificate says is added
     LISTENER_ANSWER_FIELDS = 256       # answers get fields of a policy of the listener's, see `answer_fields`
 
 cdef struct ListenerEntry:
@@ -83,8 +89,15 @@ cdef struct ListenerEntry:
     uint64_t max_body                  # bytes of a request body; 0: no limit
     uint64_t head_timeout              # for a whole request head, from its first byte (or from accept)
     uint64_t idle_timeout              # between requests
-    Text via                           # the pseudonym
+    Text via                           # of HTTP/1.0, 1.1 and 2 alike long: version and pseudonym
     Span rate_limits                   # RateRule
+    uint32_t tls                       # index plus one of its set in the TLS material; 0: plain
+    uint32_t max_streams               # of one HTTP/2 connection at once
+    uint64_t handshake_timeout         # of TLS, from accept
+    uint32_t guard                     # offset of a GuardEntry, or 0: nothing here asks who may
+    uint32_t greeting                  # offset of a GreetingEntry, or 0: a connection begins with its own bytes
+    uint64_t keepalive_interval        # of HTTP/2: silence after which a client is asked by PING; 0: never
+    uint64_t keepalive_timeout         # ... and how long it has for the answer
 
 cdef struct TableEntry:
     Text name
@@ -137,6 +150,8 @@ cdef struct MatchEntry:                # what is left to ask once host and path 
     Span headers                       # PredicateEntry; names in lower case
     Span queries                       # PredicateEntry
     uint32_t route                     # offset of a RouteEntry
+    uint32_t id                        # of the route
+    uint32_t named                     # offset of its RouteName
     uint32_t index                     # of the match within the route, for `explain`
 
 cdef enum PredicateKind:
@@ -168,6 +183,8 @@ cdef enum RouteFlags:
     ROUTE_REWRITE_HOST = 4
     ROUTE_RETRY_UNSAFE = 8             # POST and PATCH may be retried
     ROUTE_TIMEOUT_TO_HEAD = 16         # request_timeout is the default one: it ends with the response head (streams)
+    ROUTE_HEDGED = 32                  # has a HedgePolicy
+    ROUTE_GRPC = 64                    # leads to services of gRPC: who does not speak it gets errors as JSON
     ROUTE_POLICED = 65536              # there is something to ask before a request goes its way, see `policing`
     ROUTE_ANSWER_FIELDS = 131072       # answers get fields of a policy of the route's, see `answer_fields`
 
@@ -186,9 +203,23 @@ cdef enum RetryOn:
     RETRY_HEADERS = 64                 # any of `retry_headers`
     RETRY_BEFORE_REQUEST = 128         # what RETRY_RESET has, as long as nothing of the request had been sent
     RETRY_REFUSED_STREAM = 256         # HTTP/2: the stream was refused
+    # gRPC: an answer without any message has this grpc-status
+    RETRY_GRPC_CANCELLED = 512
+    RETRY_GRPC_DEADLINE_EXCEEDED = 1024
+    RETRY_GRPC_INTERNAL = 2048
+    RETRY_GRPC_RESOURCE_EXHAUSTED = 4096
+    RETRY_GRPC_UNAVAILABLE = 8192
+    RETRY_GRPC = 15872                 # any of these
 
-cdef struct RouteEntry:                # what every request reads comes first: two cache lines
+cdef struct RouteName:                 # what is a route's own, and no lookup reads
+    Text name
     uint32_t id
+    uint32_t route                     # offset of its RouteEntry
+    uint32_t guard                     # offset of a GuardEntry, or 0
+    uint32_t grpc                      # offset of a uint64_t for each match, as Exchange.grpc_name; 0: none names any
+
+# What a route does. Routes that do the same share one, so that of a hundred thousand most requests read the same lines
+cdef struct RouteEntry:                # what every request reads comes first: two cache lines
     uint32_t kind                      # RouteKind
     uint32_t flags                     # RouteFlags
     uint32_t total_weight              # of all backends
@@ -205,13 +236,12 @@ cdef struct RouteEntry:                # what every request reads comes first: t
     Span retry_statuses                # uint16_t
     uint64_t retry_base                # back-off: full jitter up to base * 2^n, at most retry_max
     uint64_t retry_max
-    Text name
     Text path_value
     Text host_value                    # rewrite or redirect; length 0: as it is
     Text scheme_value                  # redirect
     uint16_t port_value                # redirect; 0: none
     uint16_t status                    # redirect or fixed response
-    uint32_t reserved
+    uint32_t hedge                     # offset of a HedgePolicy, or 0
     Text body                          # fixed response
     Text content_type
     Span retry_headers                 # PredicateEntry, of the response
@@ -249,12 +279,17 @@ cdef enum Balancer:
     BALANCER_RING_HASH
     BALANCER_MAGLEV
 
+cdef enum ClusterProtocol:             # what endpoints are spoken to in
+    CLUSTER_HTTP1 = 0
+    CLUSTER_HTTP2                      # over TLS they must agree to it, else they are known to speak it
+    CLUSTER_AUTO                       # what they choose, over TLS
+
 cdef struct ClusterEntry:
     uint32_t slot
     uint32_t generation
     Text name
     uint32_t balancer                  # Balancer
-    uint32_t choices                   # of least request
+    uint32_t choices                   # of least request and peak EWMA
     uint32_t max_connections           # limits over all workers; 0: no limit
     uint32_t max_pending
     uint32_t max_requests
@@ -265,6 +300,9 @@ cdef struct ClusterEntry:
     uint64_t pool_max_age              # of a connection, before jitter; 0: no limit
     uint32_t pool_max_requests         # per connection; 0: no limit
     uint32_t max_response_head         # bytes
+    uint16_t protocol                  # ClusterProtocol
+    uint16_t title_case                # of names of fields in requests of HTTP/1, see `http/header_case`
+    uint32_t max_streams               # of one connection at once
     RetryBudget retry_budget
     uint64_t max_step_back             # that a Retry-After of a host is heeded; 0: not at all
     EwmaPolicy ewma
@@ -275,6 +313,11 @@ cdef struct ClusterEntry:
     double bounded_load                # multiple of the mean; 0: no bound
     SlowStartPolicy slow_start
     BreakerPolicy breaker
+    AdaptivePolicy adaptive
+    uint32_t tls                       # as in ListenerEntry
+    uint32_t proxy_protocol            # version of the header that its connections begin with; 0: none
+    uint64_t keepalive_interval        # as in ListenerEntry, of endpoints; 0: see client_h2
+    uint64_t keepalive_timeout
 
 # -- the endpoints segment ------------------------------------------------------------------------------------------
 

@@ -77,16 +77,17 @@ cdef class Reader:
     cdef object listener(self, uint32_t offset, uint32_t index):
         cdef ListenerEntry entry = (<const ListenerEntry *>(self.block + offset))[index]
         cdef dict data = entry
-        data["name"], data["via"] = self.text(entry.name), self.text(entry.via)
+        data["name"], data["via"] = self.text(entry.name), self.text(entry.via).rpartition(b" ")[2]
         data["table"] = self.text((<const TableEntry *>(self.block + entry.table)).name)
         return data
 
     cdef object route(self, uint32_t offset, uint32_t index):
-        cdef RouteEntry entry = (<const RouteEntry *>(self.block + offset))[index]
+        cdef RouteName named = (<const RouteName *>(self.block + offset))[index]
+        cdef RouteEntry entry = (<const RouteEntry *>(self.block + named.route))[0]
         cdef const uint16_t *statuses = <const uint16_t *>(self.block + entry.retry_statuses.offset)
         cdef uint32_t position
         cdef dict data = entry
-        data["name"] = self.text(entry.name)
+        data["id"], data["name"], data["entry"] = named.id, self.text(named.name), named.route
         data["path_value"], data["host_value"] = self.text(entry.path_value), self.text(entry.host_value)
         data["scheme_value"] = self.text(entry.scheme_value)
         data["body"], data["content_type"] = self.text(entry.body), self.text(entry.content_type)

@@ -6,9 +6,12 @@ side: a path with its matches and its text.
 from libc.string cimport memcpy, memset
 
 from tulle._fast.base.types cimport uint32_t, uint64_t
+from tulle._fast.policy.authorization_writer cimport write_guards
 from tulle._fast.policy.cluster_writer cimport write_clusters
 from tulle._fast.policy.image cimport *
+from tulle._fast.policy.greeting_writer cimport write_greeting
 from tulle._fast.policy.image_buffer cimport ImageBuffer, slot_mask
+from tulle._fast.policy.interception cimport LISTENER_ORIGINAL_DESTINATION
 from tulle._fast.policy.log_operator cimport *
 from tulle._fast.policy.predicate_writer cimport PredicateWriter
 from tulle._fast.policy.route_writer cimport RouteWriter
@@ -18,6 +21,12 @@ from tulle._fast.policy.route_hash cimport hash_of_host, hash_of_path
 _PROTOCOLS = {"http": PROTOCOL_HTTP, "tcp": PROTOCOL_TCP, "auto": PROTOCOL_AUTO}
 _SLASHES = {"merge": LISTENER_MERGE_SLASHES, "keep": 0, "refuse": LISTENER_REFUSE_SLASHES}
 _ESCAPED_SLASHES = {"refuse": LISTENER_REFUSE_ESCAPED_SLASH, "keep": 0, "decode": LISTENER_DECODE_ESCAPED_SLASH}
+_CERTIFICATES = {
+    "sanitize": 0, "forward_only": LISTENER_KEEP_CERTIFICATE,
+    "append_forward": LISTENER_KEEP_CERTIFICATE | LISTENER_SET_CERTIFICATE, "sanitize_set": LISTENER_SET_CERTIFICATE,
+    "always_forward_only": LISTENER_KEEP_CERTIFICATE_ALWAYS,
+}
+FOREVER = 1 << 62                      # nanoseconds: what nobody lives to see, and may be added to a time
 _LOG_FORMATS = {"off": LOG_OFF, "text": LOG_TEXT, "json": LOG_JSON}
 OPERATORS = {
     "": LOG_LITERAL, "START_TIME": LOG_START_TIME, "METHOD": LOG_METHOD, "PATH": LOG_PATH,
@@ -26,11 +35,13 @@ OPERATORS = {
     "X_FORWARDED_FOR": LOG_X_FORWARDED_FOR, "TRACE_ID": LOG_TRACE_ID, "BYTES_RECEIVED": LOG_BYTES_RECEIVED,
     "RESPONSE_CODE": LOG_RESPONSE_CODE, "RESPONSE_CODE_DETAILS": LOG_RESPONSE_CODE_DETAILS,
     "RESPONSE_FLAGS": LOG_RESPONSE_FLAGS, "RESP": LOG_RESP, "BYTES_SENT": LOG_BYTES_SENT,
+    "GRPC_STATUS": LOG_GRPC_STATUS, "GRPC_STATUS_SNAKE": LOG_GRPC_STATUS_SNAKE,
+    "GRPC_STATUS_NUMBER": LOG_GRPC_STATUS_NUMBER,
     "LISTENER": LOG_LISTENER, "ROUTE_NAME": LOG_ROUTE_NAME, "UPSTREAM_CLUSTER": LOG_UPSTREAM_CLUSTER,
     "UPSTREAM_HOST": LOG_UPSTREAM_HOST, "ATTEMPTS": LOG_ATTEMPTS,
     "DOWNSTREAM_REMOTE_ADDRESS": LOG_DOWNSTREAM_REMOTE_ADDRESS,
     "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": LOG_DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT,
-    "DOWNSTREAM_LOCAL_ADDRESS": LOG_DOWNSTREAM_LOCAL_ADDRESS, "PRINCIPAL": LOG_PRINCIPAL,
+    "DOWNSTREAM_LOCAL_ADDRESS": LOG_DOWNSTREAM_LOCAL_ADDRESS, "PRINCIPAL": LOG_PRINCIPAL, "DETECTED": LOG_DETECTED,
     "DURATION": LOG_DURATION, "DURATION_US": LOG_DURATION_US, "REQUEST_DURATION": LOG_REQUEST_DURATION,
     "REQUEST_DURATION_US": LOG_REQUEST_DURATION_US, "RESPONSE_DURATION": LOG_RESPONSE_DURATION,
     "FIRST_BYTE_US": LOG_FIRST_BYTE_US, "CONNECT_US": LOG_CONNECT_US,
@@ -38,15 +49,18 @@ OPERATORS = {
 }
 
 
-def write_routes(table, list listener_ids, list route_ids, list cluster_slots, uint64_t version, automaton):
+def write_routes(
+    table, list listener_ids, list route_ids, list cluster_slots, uint64_t version, automaton, policy_ids=()
+):
     """The routes segment of a `RoutingTable`.
 
     `listener_ids` in the order of the listeners, `route_ids` in the order of the routes of all tables,
-    `cluster_slots` pairs (slot, generation) in the order of the clusters. `automaton` makes a `Dfa` of a
+    `cluster_slots` pairs (slot, generation) in the order of the clusters, `policy_ids` in that of the policies.
+    `automaton` makes a `Dfa` of a
     pattern: `states`, `classes`, `byte_class` (256 bytes), `transitions` (uint16 in the machine's order),
     `accepting` (a bit a state). MemoryError when the segment would be larger than 4 GiB.
     """
-    return RoutesWriter(table, automaton).write(listener_ids, route_ids, cluster_slots, version)
+    return RoutesWriter(table, automaton).write(listener_ids, route_ids, cluster_slots, version, [*policy_ids])
 
 
 cdef class RoutesWriter:
@@ -59,7 +73,7 @@ cdef class RoutesWriter:
         self.table = table
         self.predicates = PredicateWriter(self.out, automaton)
 
-    def write(self, list listener_ids, list route_ids, list cluster_slots, uint64_t version):
+    def write(self, list listener_ids, list route_ids, list cluster_slots, uint64_t version, list policy_ids):
         cdef Image image
         image.magic = IMAGE_MAGIC
         image.layout = IMAGE_LAYOUT
@@ -70,6 +84,7 @@ cdef class RoutesWriter:
         image.routes = RouteWriter(self.out, self.predicates).write(self.table, route_ids)
         image.tables = self.write_tables(image.routes.offset)
         image.listeners = self.write_listeners(listener_ids, image.tables.offset)
+        write_guards(self.out, self.table, policy_ids, image.listeners.offset, image.routes.offset)
         image.log_format = _LOG_FORMATS[self.table.log_format]
         image.log_items = self.write_log_items()
         image.overload_connections = self.table.overload_connections
@@ -98,8 +113,15 @@ cdef class RoutesWriter:
                 entry.flags |= LISTENER_ADD_REQUEST_ID
             if listener.via:
                 entry.flags |= LISTENER_ADD_VIA
+            if listener.original_destination:
+                entry.flags |= LISTENER_ORIGINAL_DESTINATION
+            if listener.grpc_web:
+                entry.flags |= LISTENER_GRPC_WEB
+            if listener.title_case:
+                entry.flags |= LISTENER_TITLE_CASE
             if listener.access_log:
                 entry.flags |= LISTENER_ACCESS_LOG
+            entry.flags |= _CERTIFICATES[listener.client_certificate]
             entry.trusted_hops = listener.trusted_hops
             entry.max_head = listener.max_head
             entry.max_line = listener.max_line
@@ -108,8 +130,16 @@ cdef class RoutesWriter:
             entry.max_requests = listener.max_requests
             entry.max_body = listener.max_body
             entry.head_timeout = listener.head_timeout
-            entry.idle_timeout = listener.idle_timeout
-            entry.via = self.out.text(listener.via)
+            entry.idle_timeout = listener.idle_timeout or FOREVER
+            if listener.via:
+                entry.via = self.out.text("".join(f"{version} {listener.via}" for version in ("1.0", "1.1", "2.0")))
+            entry.tls = listener.tls
+            entry.max_streams = listener.max_streams
+            entry.greeting = write_greeting(self.out, listener)
+            entry.handshake_timeout = listener.handshake_timeout
+            entry.keepalive_interval = listener.keepalive_interval
+            entry.keepalive_timeout = listener.keepalive_timeout
+            entry.guard = 0                # until `write_guards`
             entry.rate_limits = write_rates(self.out, listener.rate_limits, f"listener {entry.id}")
             if any([row.always for row in listener.rate_limits]):
                 entry.flags |= LISTENER_ANSWER_FIELDS
@@ -133,7 +163,7 @@ cdef class RoutesWriter:
 
     # -- tables: hosts, paths, matches -----------------------------------------------------------------------------
 
-    cdef Span write_tables(self, uint32_t route_offset) except *:
+    cdef Span write_tables(self, uint32_t named) except *:
         cdef Span span
         cdef TableEntry entry
         cdef Py_ssize_t index
@@ -142,12 +172,12 @@ cdef class RoutesWriter:
         for index, table in enumerate(self.table.tables):
             memset(&entry, 0, sizeof(TableEntry))
             entry.name = self.out.text(table.name)
-            self.fill_hosts(&entry, self.candidates_of(table, route_offset))
+            self.fill_hosts(&entry, self.candidates_of(table, named))
             (<TableEntry *>(self.out.data + span.offset))[index] = entry
-            route_offset += <uint32_t>(len(table.routes) * sizeof(RouteEntry))
+            named += <uint32_t>(len(table.routes) * sizeof(RouteName))
         return span
 
-    cdef dict candidates_of(self, table, uint32_t route_offset):
+    cdef dict candidates_of(self, table, uint32_t named):
         """Host to {(kind, path): candidates}; a candidate begins with what precedence is decided by."""
         cdef dict hosts = {}
         cdef dict paths
@@ -160,7 +190,7 @@ cdef class RoutesWriter:
                 queries = self.predicates.write(match.queries)
                 candidate = (
                     not match.method, -<int>headers.count, -<int>queries.count,
-                    match.method, headers.offset, queries.offset, route_offset, index,
+                    match.method, headers.offset, queries.offset, named, index,
                 )
                 for hostname in hostnames:
                     paths = hosts.get(hostname)
@@ -172,7 +202,7 @@ cdef class RoutesWriter:
                         paths[key] = [candidate]
                     else:
                         others.append(candidate)
-            route_offset += <uint32_t>sizeof(RouteEntry)
+            named += <uint32_t>sizeof(RouteName)
         return hosts
 
     cdef int fill_hosts(self, TableEntry *entry, dict hosts) except -1:
@@ -269,13 +299,17 @@ cdef class RoutesWriter:
     cdef int fill_matches(self, uint32_t offset, list candidates) except -1:
         """In order of precedence; equals stay in the order of the file."""
         cdef MatchEntry entry
+        cdef RouteName named
         cdef int headers, queries
         cdef Py_ssize_t position
         if len(candidates) > 1:
             candidates.sort(key=precedence)
         for position, candidate in enumerate(candidates):
             _, headers, queries, method, *offsets = candidate
-            entry.headers.offset, entry.queries.offset, entry.route, entry.index = offsets
+            entry.headers.offset, entry.queries.offset, entry.named, entry.index = offsets
+            named = (<const RouteName *>(self.out.data + entry.named))[0]
+            entry.route = named.route
+            entry.id = named.id
             entry.headers.count = -headers
             entry.queries.count = -queries
             entry.method = self.out.text(method)

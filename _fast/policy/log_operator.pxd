@@ -28,6 +28,9 @@ cdef enum LogOperator:
     LOG_RESPONSE_FLAGS                 # Envoy's letters, several joined by a comma
     LOG_RESP                           # header `argument`, else header `alternative`
     LOG_BYTES_SENT                     # of the response's body
+    LOG_GRPC_STATUS                    # DeadlineExceeded
+    LOG_GRPC_STATUS_SNAKE              # DEADLINE_EXCEEDED
+    LOG_GRPC_STATUS_NUMBER
     # where it went
     LOG_LISTENER
     LOG_ROUTE_NAME
@@ -38,6 +41,7 @@ cdef enum LogOperator:
     LOG_DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT
     LOG_DOWNSTREAM_LOCAL_ADDRESS       # with the port
     LOG_PRINCIPAL                      # who the peer's certificate says it is
+    LOG_DETECTED                       # what the client's connection was found to speak
     # how long it took
     LOG_DURATION                       # from the first byte of the request to the last of the response
     LOG_DURATION_US

@@ -18,7 +18,7 @@ cdef enum:
 
 cdef enum RateKey:
     RATE_KEY_ALL = 0
-    RATE_KEY_CLIENT                    # the client's address
+    RATE_KEY_CLIENT                    # the network of the client's address, see `client_prefix`
     RATE_KEY_HEADER                    # the value of a header field
 
 cdef struct RateRule:
@@ -27,6 +27,8 @@ cdef struct RateRule:
     uint64_t tolerance                 # (burst - 1) * interval
     uint32_t key                       # RateKey
     uint32_t always                    # 1: answers to requests that were let through have RateLimit fields too
+    uint32_t ipv4_bits                 # of RATE_KEY_CLIENT
+    uint32_t ipv6_bits
     Text header                        # of RATE_KEY_HEADER, in lower case
     Text name                          # of the policy, in RateLimit fields
     Text policy                        # what RateLimit-Policy says of it

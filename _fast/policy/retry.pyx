@@ -6,8 +6,8 @@ from tulle._fast.http.message cimport (
     METHOD_DELETE, METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE,
 )
 from tulle._fast.policy.image cimport (
-    RETRY_4XX, RETRY_5XX, RETRY_BEFORE_REQUEST, RETRY_CONNECT_FAILURE, RETRY_GATEWAY_ERROR, RETRY_HEADERS, RETRY_RESET,
-    RETRY_STATUSES, PredicateEntry, image_at,
+    RETRY_4XX, RETRY_5XX, RETRY_BEFORE_REQUEST, RETRY_CONNECT_FAILURE, RETRY_GATEWAY_ERROR, RETRY_HEADERS,
+    RETRY_REFUSED_STREAM, RETRY_RESET, RETRY_STATUSES, PredicateEntry, image_at,
 )
 from tulle._fast.policy.route cimport header_matches
 
@@ -23,6 +23,8 @@ cdef bint retry_wants_failure(const RouteEntry *route, int flag, bint sent) noex
         return False
     if not sent:
         wanted |= RETRY_BEFORE_REQUEST
+        if flag == FLAG_UR:
+            wanted |= RETRY_REFUSED_STREAM
     return route.retry_on & wanted != 0
 
 

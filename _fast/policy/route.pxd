@@ -32,6 +32,10 @@ cdef enum RouteVerdict:
     ROUTE_HEADER_DIFFERS
     ROUTE_QUERY_DIFFERS
 
+# Whether there are routes under exactly this host, in lower case
+cdef bint route_has_host(
+    const Image *image, const TableEntry *table, const char *host, uint32_t length
+) noexcept nogil
 # Whether a field satisfies the predicate; several of its name count as one, with commas between their values
 cdef bint header_matches(const Image *image, const PredicateEntry *predicate, const Message *message) noexcept nogil
 cdef RouteMatch route_match(

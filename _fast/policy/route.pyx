@@ -146,7 +146,6 @@ cdef bint try_matches(Search *search, Span matches, uint32_t prefix_length) noex
             search.found.match = &match[index]
             search.found.route = image_route(search.image, match[index].route)
             search.found.prefix_length = prefix_length
-            prefetch(<const char *>search.found.route + 64)
             return True
     return False
 
@@ -177,6 +176,7 @@ cdef const PathEntry *find_path(
     while slots[index].entry != 0:
         if slots[index].hash == hash:
             entry = <const PathEntry *>image_at(search.image, slots[index].entry)
+            prefetch(<const char *>entry + 64)
             if (
                 entry.kind == kind and entry.path.length == length
                 and memcmp(image_text(search.image, entry.path), search.query.path, length) == 0
@@ -258,6 +258,12 @@ cdef bint try_wildcards(Search *search, const TableEntry *table, const char *hos
                 return True
         dots -= 1
     return False
+
+
+cdef bint route_has_host(
+    const Image *image, const TableEntry *table, const char *host, uint32_t length
+) noexcept nogil:
+    return table.hosts != 0 and find_host(image, table.hosts, table.host_mask, host, length) != NULL
 
 
 cdef RouteMatch route_match(

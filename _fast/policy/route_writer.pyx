@@ -1,13 +1,16 @@
 """See `route_writer.pxd`."""
 from libc.string cimport memset
 
+from tulle._fast.base.grpc_figures import grpc_number
 from tulle._fast.base.types cimport uint16_t
 from tulle._fast.http.message cimport (
-    FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_EXPECT, FIELD_HOST, FIELD_HTTP2_SETTINGS, FIELD_KEEP_ALIVE,
-    FIELD_OTHER, FIELD_PROXY_CONNECTION, FIELD_RETRY_AFTER, FIELD_TE, FIELD_TRACEPARENT, FIELD_TRAILER,
-    FIELD_TRANSFER_ENCODING, FIELD_UPGRADE, FIELD_USER_AGENT, FIELD_VIA, FIELD_X_FORWARDED_FOR,
-    FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID,
+    FIELD_AUTHORIZATION, FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_COOKIE, FIELD_EXPECT, FIELD_HOST,
+    FIELD_HTTP2_SETTINGS, FIELD_KEEP_ALIVE, FIELD_OTHER, FIELD_PROXY_CONNECTION, FIELD_RETRY_AFTER,
+    FIELD_SET_COOKIE, FIELD_TE, FIELD_TRACEPARENT, FIELD_TRAILER,
+    FIELD_TRANSFER_ENCODING, FIELD_UPGRADE, FIELD_USER_AGENT, FIELD_VIA, FIELD_X_FORWARDED_CLIENT_CERT,
+    FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_HOST, FIELD_X_FORWARDED_PROTO, FIELD_X_REQUEST_ID,
 )
+from tulle._fast.policy.hedge cimport HedgePolicy
 from tulle._fast.policy.image cimport *
 from tulle._fast.policy.image_buffer cimport subset_key
 from tulle._fast.policy.traffic_writer cimport write_cors, write_fault, write_mirrors, write_rates
@@ -22,7 +25,9 @@ _RETRIES = {
     "connect-failure": RETRY_CONNECT_FAILURE, "reset": RETRY_RESET, "5xx": RETRY_5XX,
     "gateway-error": RETRY_GATEWAY_ERROR, "retriable-4xx": RETRY_4XX, "reset-before-request": RETRY_BEFORE_REQUEST,
     "refused-stream": RETRY_REFUSED_STREAM, "retriable-status-codes": RETRY_STATUSES,
-    "retriable-headers": RETRY_HEADERS,
+    "retriable-headers": RETRY_HEADERS, "cancelled": RETRY_GRPC_CANCELLED,
+    "deadline-exceeded": RETRY_GRPC_DEADLINE_EXCEEDED, "internal": RETRY_GRPC_INTERNAL,
+    "resource-exhausted": RETRY_GRPC_RESOURCE_EXHAUSTED, "unavailable": RETRY_GRPC_UNAVAILABLE,
 }
 _FIELDS = {
     "host": FIELD_HOST, "connection": FIELD_CONNECTION, "content-length": FIELD_CONTENT_LENGTH,
@@ -31,7 +36,9 @@ _FIELDS = {
     "trailer": FIELD_TRAILER, "http2-settings": FIELD_HTTP2_SETTINGS, "x-forwarded-for": FIELD_X_FORWARDED_FOR,
     "x-forwarded-proto": FIELD_X_FORWARDED_PROTO, "x-forwarded-host": FIELD_X_FORWARDED_HOST,
     "x-request-id": FIELD_X_REQUEST_ID, "via": FIELD_VIA, "user-agent": FIELD_USER_AGENT,
-    "retry-after": FIELD_RETRY_AFTER, "traceparent": FIELD_TRACEPARENT,
+    "retry-after": FIELD_RETRY_AFTER, "traceparent": FIELD_TRACEPARENT, "cookie": FIELD_COOKIE,
+    "set-cookie": FIELD_SET_COOKIE, "authorization": FIELD_AUTHORIZATION,
+    "x-forwarded-client-cert": FIELD_X_FORWARDED_CLIENT_CERT,
 }
 
 
@@ -41,31 +48,51 @@ cdef class RouteWriter:
         self.out = out
         self.predicates = predicates
         self.spans = {}
+        self.entries = {}
 
     cdef Span write(self, table, list ids) except *:
         cdef Span span
+        cdef RouteName named
         cdef uint32_t index = 0
         span.count = <uint32_t>len(ids)
-        span.offset = self.out.reserve(sizeof(RouteEntry), span.count)
+        span.offset = self.out.reserve(sizeof(RouteName), span.count)
         self.clusters = table.clusters
         for group in table.tables:
             for route in group.routes:
-                self.write_route(route, <uint32_t>ids[index], span.offset + index * <uint32_t>sizeof(RouteEntry))
+                named.name = self.out.text(route.name)
+                named.id = ids[index]
+                named.guard = 0            # until `write_guards`
+                named.grpc = self.write_grpc(route.matches)
+                named.route = self.write_route(route, named.id)
+                (<RouteName *>(self.out.data + span.offset))[index] = named
                 index += 1
         return span
 
-    cdef int write_route(self, route, uint32_t identity, uint32_t offset) except -1:
+    cdef uint32_t write_grpc(self, tuple matches) except? 0:
+        """By what numbers the calls that each match names are counted; 0 where none names any."""
+        cdef uint32_t offset
+        cdef Py_ssize_t index
+        if not any([match.service or match.rpc for match in matches]):
+            return 0
+        offset = self.out.reserve(sizeof(uint64_t), <size_t>len(matches))
+        for index, match in enumerate(matches):
+            (<uint64_t *>(self.out.data + offset))[index] = grpc_number(match.service, match.rpc)
+        return offset
+
+    cdef uint32_t write_route(self, route, uint32_t identity) except? 0:
         cdef RouteEntry entry
+        cdef uint32_t offset
+        cdef bytes written
         memset(&entry, 0, sizeof(RouteEntry))
-        entry.id = identity
         entry.kind = _ROUTES[route.kind]
-        entry.name = self.out.text(route.name)
         if route.connect:
             entry.flags |= ROUTE_ALLOW_CONNECT
         if route.upgrade:
             entry.flags |= ROUTE_ALLOW_UPGRADE
         if route.timeout_to_head:
             entry.flags |= ROUTE_TIMEOUT_TO_HEAD
+        if route.grpc:
+            entry.flags |= ROUTE_GRPC
         entry.backends = self.write_backends(route.backends, &entry.total_weight)
         entry.request_timeout = route.request_timeout
         entry.late_timeout = route.late_timeout
@@ -74,6 +101,8 @@ cdef class RouteWriter:
         entry.idle_timeout = route.idle_timeout
         if route.retry is not None:
             self.fill_retry(&entry, route.retry)
+        if route.hedge is not None:
+            self.fill_hedge(&entry, route.hedge)
         if route.target is not None:
             self.fill_target(&entry, route.target)
         entry.status = route.status
@@ -82,14 +111,20 @@ cdef class RouteWriter:
             entry.content_type = self.out.text(route.response.content_type)
         entry.request_edits = self.write_edits(route.request_edits)
         entry.response_edits = self.write_edits(route.response_edits)
-        self.fill_traffic(&entry, route)
+        self.fill_traffic(&entry, route, identity)
+        written = (<const char *>&entry)[:sizeof(RouteEntry)]
+        known = self.entries.get(written)
+        if known is not None:
+            return known
+        offset = self.out.reserve(sizeof(RouteEntry))
         (<RouteEntry *>(self.out.data + offset))[0] = entry
-        return 0
+        self.entries[written] = offset
+        return offset
 
-    cdef int fill_traffic(self, RouteEntry *entry, route) except -1:
+    cdef int fill_traffic(self, RouteEntry *entry, route, uint32_t identity) except -1:
         if route.rate_limits:
             entry.flags |= ROUTE_POLICED
-            entry.rate_limits = write_rates(self.out, route.rate_limits, f"route {entry.id}")
+            entry.rate_limits = write_rates(self.out, route.rate_limits, f"route {identity}")
             if any([row.always for row in route.rate_limits]):
                 entry.flags |= ROUTE_ANSWER_FIELDS
         if route.fault is not None:
@@ -98,7 +133,7 @@ cdef class RouteWriter:
         if route.cors is not None:
             entry.flags |= ROUTE_POLICED | ROUTE_ANSWER_FIELDS
             entry.cors = write_cors(self.out, route.cors)
-        entry.mirrors = write_mirrors(self.out, route.mirrors)
+        entry.mirrors = write_mirrors(self.out, route.mirrors, self.clusters)
         if route.max_body:
             entry.flags |= ROUTE_POLICED
             entry.max_body = route.max_body
@@ -118,6 +153,18 @@ cdef class RouteWriter:
         entry.replay_bytes = retry.replay_bytes
         if retry.unsafe_methods:
             entry.flags |= ROUTE_RETRY_UNSAFE
+        return 0
+
+    cdef int fill_hedge(self, RouteEntry *entry, hedge) except -1:
+        cdef HedgePolicy policy
+        entry.flags |= ROUTE_HEDGED
+        known = self.spans.get(hedge)
+        if known is None:
+            policy.delay = hedge.delay
+            policy.quantile = hedge.quantile
+            policy.min_delay = hedge.min_delay
+            known = self.spans[hedge] = (self.out.raw(<const char *>&policy, sizeof(HedgePolicy)), 1)
+        entry.hedge = known[0]
         return 0
 
     cdef int fill_target(self, RouteEntry *entry, target) except -1:
@@ -161,10 +208,14 @@ cdef class RouteWriter:
     cdef Span write_statuses(self, tuple statuses) except *:
         cdef Span span
         cdef Py_ssize_t index
+        known = self.spans.get(statuses)
+        if known is not None:
+            return Span(known[0], known[1])
         span.count = <uint32_t>len(statuses)
         span.offset = self.out.reserve(sizeof(uint16_t), span.count)
         for index, status in enumerate(statuses):
             (<uint16_t *>(self.out.data + span.offset))[index] = status
+        self.spans[statuses] = (span.offset, span.count)
         return span
 
     cdef Span write_edits(self, tuple rows) except *:

@@ -4,8 +4,8 @@ from tulle._fast.policy.image cimport Span
 from tulle._fast.policy.image_buffer cimport ImageBuffer
 from tulle._fast.policy.predicate_writer cimport PredicateWriter
 
-# MirrorEntry[]
-cdef Span write_mirrors(ImageBuffer out, tuple rows) except *
+# MirrorEntry[]; `clusters` are the rows of all
+cdef Span write_mirrors(ImageBuffer out, tuple rows, tuple clusters) except *
 # CorsEntry
 cdef uint32_t write_cors(ImageBuffer out, row) except? 0
 # FaultEntry

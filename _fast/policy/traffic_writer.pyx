@@ -6,6 +6,7 @@ from libc.string cimport memset
 from tulle._fast.base.types cimport uint32_t
 from tulle._fast.policy.cors cimport CorsEntry, OriginEntry
 from tulle._fast.policy.fault cimport FaultEntry
+from tulle._fast.policy.image_buffer cimport subset_key
 from tulle._fast.policy.mirror cimport MirrorEntry
 from tulle._fast.policy.rate_limit cimport RATE_KEY_ALL, RATE_KEY_CLIENT, RATE_KEY_HEADER, RateRule
 
@@ -29,6 +30,8 @@ cdef Span write_rates(ImageBuffer out, tuple rows, str owner) except *:
         rule.tolerance = (row.burst - 1) * rule.interval
         rule.key = _RATE_KEYS[row.key]
         rule.always = row.always
+        rule.ipv4_bits = row.ipv4_bits
+        rule.ipv6_bits = row.ipv6_bits
         rule.header = out.text(row.header)
         rule.name = out.text(row.name)
         rule.policy = out.text(policy_text(row))
@@ -38,7 +41,7 @@ cdef Span write_rates(ImageBuffer out, tuple rows, str owner) except *:
 
 def identity(owner, row):
     """A number of 64 bits for this rule of this owner: who asks the same after a reload finds the same buckets."""
-    text = f"{owner} {row.requests} {row.per} {row.burst} {row.key} {row.header}"
+    text = f"{owner} {row.requests} {row.per} {row.burst} {row.key} {row.header} {row.ipv4_bits} {row.ipv6_bits}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
@@ -81,7 +84,7 @@ cdef uint32_t write_cors(ImageBuffer out, row) except? 0:
     return out.raw(<const char *>&entry, sizeof(CorsEntry))
 
 
-cdef Span write_mirrors(ImageBuffer out, tuple rows) except *:
+cdef Span write_mirrors(ImageBuffer out, tuple rows, tuple clusters) except *:
     cdef Span span
     cdef MirrorEntry entry
     cdef Py_ssize_t index
@@ -92,6 +95,8 @@ cdef Span write_mirrors(ImageBuffer out, tuple rows) except *:
     span.offset = out.reserve(sizeof(MirrorEntry), span.count)
     for index, row in enumerate(rows):
         entry.goal.cluster = row.cluster
+        entry.goal.subset = row.subset
+        entry.goal.subset_key = subset_key(clusters[row.cluster].subsets[row.subset - 1]) if row.subset else 0
         entry.share = row.share
         entry.suffix = row.suffix
         (<MirrorEntry *>(out.data + span.offset))[index] = entry

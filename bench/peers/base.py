@@ -21,6 +21,9 @@ class Peer(ABC):
     beside_load: ClassVar[bool] = False
     """It runs where the load runs, for it is no proxy."""
 
+    named_only: ClassVar[bool] = False
+    """It takes part only in scenarios that name it."""
+
     @abstractmethod
     def missing(self) -> str | None:
         """What is not there and the command that gets it; None when it can be started."""
@@ -45,12 +48,19 @@ class Peer(ABC):
         """Have it take the files that have just been put there."""
         raise NotImplementedError(f"{self.name} cannot reload")
 
+    def traffic(self, running: Running) -> list[int]:
+        """Those of its processes that do nothing but carry traffic, as far as they can be told apart."""
+        return []
+
     def start(self, demand: Demand, folder: Path, cpus: frozenset[int]) -> Running:
         """It, running on `cpus` and ready; Failed when that does not come about."""
         put_files(self.files(demand, folder), folder)
         running = Running(self.name, self.command(demand, folder), port=demand.port, folder=folder, cpus=cpus)
         try:
-            running.wait_ready(route_path(0) if demand.routes else "/")
+            if demand.takes_tls() or demand.grpc:
+                running.wait_listening()
+            else:
+                running.wait_ready(route_path(0) if demand.routes else "/")
         except BaseException:
             running.stop()
             raise

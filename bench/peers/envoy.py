@@ -10,7 +10,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bench.demand import BUSY_LIMIT, UNLIMITED, VERSION_PATH, Demand, Policy, cluster_name, route_path
+from bench.demand import (
+    BUSY_LIMIT,
+    SERVER_NAME,
+    UNLIMITED,
+    VERSION_PATH,
+    Demand,
+    Policy,
+    Secure,
+    cluster_name,
+    route_path,
+)
 from bench.peers.base import Peer, first_version
 from bench.process import Running
 
@@ -74,9 +84,57 @@ def _clusters(demand: Demand) -> list[dict[str, Any]]:
                 "endpoints": [{"lb_endpoints": endpoints}],
             },
             **_cluster_policy(demand.policy),
+            **_cluster_tls(demand),
+            **(_HTTP2 if demand.http2 else {}),
         }
         for cluster in range(demand.clusters)
     ]
+
+
+_OPTIONS = f"{API}.extensions.upstreams.http.v3.HttpProtocolOptions"
+_HTTP2 = {
+    "typed_extension_protocol_options": {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": _OPTIONS,
+            "explicit_http_config": {"http2_protocol_options": {}},
+        }
+    }
+}
+
+
+def _socket(
+    papers: Secure, kind: str, context: dict[str, Any], alpn: list[str], **more: Any
+) -> dict[str, Any]:
+    common = {
+        "alpn_protocols": alpn,
+        "tls_certificates": [
+            {"certificate_chain": {"filename": papers.certificate}, "private_key": {"filename": papers.key}}
+        ],
+        "validation_context": {"trusted_ca": {"filename": papers.ca}, **context},
+    }
+    typed = {
+        "@type": f"{API}.extensions.transport_sockets.tls.v3.{kind}",
+        "common_tls_context": common,
+        **more,
+    }
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": typed}}
+
+
+def _listener_tls(demand: Demand) -> dict[str, Any]:
+    papers = demand.takes_tls()
+    if not papers:
+        return {}
+    return _socket(papers, "DownstreamTlsContext", {}, ["h2", "http/1.1"], require_client_certificate=True)
+
+
+def _cluster_tls(demand: Demand) -> dict[str, Any]:
+    papers = demand.makes_tls()
+    if not papers:
+        return {}
+    names = [{"san_type": "DNS", "matcher": {"exact": SERVER_NAME}}]
+    alpn = ["h2"] if demand.http2 else ["http/1.1"]
+    whom = {"match_typed_subject_alt_names": names}
+    return _socket(papers, "UpstreamTlsContext", whom, alpn, sni=SERVER_NAME)
 
 
 def _cluster_policy(policy: Policy) -> dict[str, Any]:
@@ -84,9 +142,11 @@ def _cluster_policy(policy: Policy) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if policy.balancer != "round_robin":
         said["lb_policy"] = policy.balancer.upper()
+    if policy.choices != 2:
+        said["least_request_lb_config"] = {"choice_count": policy.choices}
     if policy.ejection:
         said["outlier_detection"] = {}
-    if policy.retries:
+    if policy.retries or policy.patient:
         requests = BUSY_LIMIT if policy.breaker else UNLIMITED
         limits: dict[str, Any] = {"max_requests": requests, "max_pending_requests": requests}
         if policy.retry_budget:
@@ -167,11 +227,16 @@ def _bootstrap(demand: Demand, folder: Path) -> dict[str, Any]:
         sink = f"{API}.extensions.access_loggers.file.v3.FileAccessLog"
         typed = {"@type": sink, "path": f"{folder}/access.log"}
         manager["access_log"] = [{"name": "file", "typed_config": typed}]
+    filters = [{"name": "http", "typed_config": manager}]
+    if demand.raw:
+        proxy = {"stat_prefix": "bench", "cluster": cluster_name(0)}
+        kind = f"{API}.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+        filters = [{"name": "tcp", "typed_config": {"@type": kind, **proxy}}]
     listener = {
         "name": "bench",
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": demand.port}},
         "tcp_backlog_size": 4096,
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        "filter_chains": [{"filters": filters, **_listener_tls(demand)}],
     }
     return {
         "node": {"id": "bench", "cluster": "bench"},

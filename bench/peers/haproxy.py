@@ -5,7 +5,16 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.demand import BUSY_LIMIT, CONNECTION_LIMIT, VERSION_PATH, Demand, Policy, cluster_name, route_path
+from bench.demand import (
+    BUSY_LIMIT,
+    CONNECTION_LIMIT,
+    SERVER_NAME,
+    VERSION_PATH,
+    Demand,
+    Policy,
+    cluster_name,
+    route_path,
+)
 from bench.peers.base import Peer, first_version
 from bench.process import Running
 
@@ -35,9 +44,11 @@ class Haproxy(Peer):
             _backend(cluster_name(cluster), demand.endpoints, demand.policy)
             for cluster in range(demand.clusters)
         )
-        text = CONFIG.format(
-            port=demand.port, rules="\n".join(rules), backends=backends, connection_limit=CONNECTION_LIMIT
-        )
+        text = (RAW if demand.raw else CONFIG).format(
+            port=demand.port, rules="\n".join(rules), backends=backends,
+            servers=f"maxconn {CONNECTION_LIMIT}{_server_tls(demand)}",
+            bind=f"backlog 4096{_bind_tls(demand)}",
+        )  # fmt: skip
         routes = "".join(
             f"{route_path(route)} {demand.cluster_of(route)}\n" for route in range(demand.routes)
         )
@@ -52,6 +63,19 @@ class Haproxy(Peer):
     @staticmethod
     def _binary() -> str:
         return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin") or ""
+
+
+def _bind_tls(demand: Demand) -> str:
+    papers = demand.takes_tls()
+    return f" ssl crt {papers.both} ca-file {papers.ca} verify required" if papers else ""
+
+
+def _server_tls(demand: Demand) -> str:
+    papers = demand.makes_tls()
+    if not papers:
+        return " proto h2" if demand.http2 else ""
+    whom = f"verify required verifyhost {SERVER_NAME} sni str({SERVER_NAME})"
+    return f" ssl crt {papers.both} ca-file {papers.ca} {whom}"
 
 
 BALANCERS = {"round_robin": "roundrobin", "least_request": "leastconn", "random": "random"}
@@ -97,11 +121,30 @@ defaults
     option splice-response
     option splice-request
     http-reuse always
-    default-server maxconn {connection_limit}
+    default-server {servers}
 frontend bench
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} {bind}
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Request-Id %[uuid()]
+{rules}
+{backends}
+"""
+
+RAW = """\
+global
+    maxconn 12000
+    no strict-limits
+    nbthread 1
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+    option splice-response
+    option splice-request
+    default-server {servers}
+frontend bench
+    bind 127.0.0.1:{port} {bind}
 {rules}
 {backends}
 """

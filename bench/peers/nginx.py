@@ -4,25 +4,31 @@ import shutil
 import signal
 from pathlib import Path
 
-from bench.demand import CONNECTION_LIMIT, VERSION_PATH, Demand, cluster_name, route_path
+from bench.demand import CONNECTION_LIMIT, SERVER_NAME, VERSION_PATH, Demand, cluster_name, route_path
 from bench.peers.base import Peer, first_version
 from bench.process import Running
+
+
+def nginx_binary() -> str:
+    """Its path, or nothing."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or ""
 
 
 class Nginx(Peer):
     name = "nginx"
 
     def missing(self) -> str | None:
-        return None if self._binary() else "it is not installed: apt-get install nginx-light"
+        return None if nginx_binary() else "it is not installed: apt-get install nginx-light"
 
     def version(self) -> str:
-        return first_version([self._binary(), "-v"])
+        return first_version([nginx_binary(), "-v"])
 
     def files(self, demand: Demand, folder: Path) -> dict[str, str]:
         servers = " ".join(
             f"server 127.0.0.1:{port} max_conns={CONNECTION_LIMIT};" for port in demand.endpoints
         )
         pool = "keepalive 512; keepalive_requests 1000000000; keepalive_timeout 1h;"
+        scheme = "https" if demand.makes_tls() else "http"
         upstreams = "\n".join(
             f"    upstream {cluster_name(cluster)} {{ {servers} {pool} }}"
             for cluster in range(demand.clusters)
@@ -30,24 +36,37 @@ class Nginx(Peer):
         locations = [
             f"        location {route_path(route)} {{ proxy_pass http://{demand.cluster_of(route)}; }}"
             for route in range(demand.routes)
-        ] or [f"        location / {{ proxy_pass http://{cluster_name(0)}; }}"]
+        ] or [f"        location / {{ proxy_pass {scheme}://{cluster_name(0)}; }}"]
         if demand.version is not None:
             locations.append(f'        location = {VERSION_PATH} {{ return 200 "{demand.version_body}"; }}')
         log = f"{folder}/access.log combined buffer=64k flush=1s" if demand.access_log else "off"
         text = CONFIG.format(
-            folder=folder, port=demand.port, log=log, upstreams=upstreams, locations="\n".join(locations)
-        )
+            folder=folder, log=log, upstreams=upstreams, locations="\n".join(locations),
+            listen=f"127.0.0.1:{demand.port} backlog=4096{' ssl' if demand.takes_tls() else ''}",
+            tls="\n".join(f"    {line};" for line in _tls(demand)),
+        )  # fmt: skip
         return {"nginx.conf": text}
 
     def command(self, demand: Demand, folder: Path) -> list[str]:
-        return [self._binary(), "-p", str(folder), "-c", f"{folder}/nginx.conf", "-e", "stderr"]
+        return [nginx_binary(), "-p", str(folder), "-c", f"{folder}/nginx.conf", "-e", "stderr"]
 
     def signal_reload(self, running: Running) -> None:
         running.signal(signal.SIGHUP)
 
-    @staticmethod
-    def _binary() -> str:
-        return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or ""
+
+def _tls(demand: Demand) -> list[str]:
+    if papers := demand.takes_tls():
+        return [
+            f"ssl_certificate {papers.certificate}", f"ssl_certificate_key {papers.key}",
+            f"ssl_client_certificate {papers.ca}", "ssl_verify_client on", "ssl_protocols TLSv1.2 TLSv1.3",
+        ]  # fmt: skip
+    if papers := demand.makes_tls():
+        return [
+            f"proxy_ssl_certificate {papers.certificate}", f"proxy_ssl_certificate_key {papers.key}",
+            f"proxy_ssl_trusted_certificate {papers.ca}", "proxy_ssl_verify on", "proxy_ssl_server_name on",
+            f"proxy_ssl_name {SERVER_NAME}", "proxy_ssl_protocols TLSv1.2 TLSv1.3",
+        ]  # fmt: skip
+    return []
 
 
 CONFIG = """\
@@ -75,9 +94,10 @@ http {{
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header X-Request-Id $request_id;
+{tls}
 {upstreams}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen {listen};
 {locations}
     }}
 }}

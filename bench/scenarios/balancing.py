@@ -21,6 +21,9 @@ SLOW = Host(least=0.02, more=0.03)
 FAILING = Host(least=0.002, more=0.003, failing=0.5)
 HOSTS = (*[WELL] * 8, SLOW, FAILING)
 
+MANY = 4
+"""Choices, beside the two that are everybody's default; HAProxy's leastconn looks at all."""
+
 EXPECTED = "failed_status"
 """What `success` is about; another kind of failure is a failure of the proxy's own."""
 
@@ -37,6 +40,8 @@ VARIANTS = {
         "round_robin+outliers": Policy("round_robin", ejection=True),
         "least_request+outliers": Policy("least_request", ejection=True),
         "peak_ewma+outliers": Policy("peak_ewma", ejection=True),
+        "peak_ewma of 4+outliers": Policy("peak_ewma", MANY, ejection=True),
+        "peak_ewma of 4+outliers+breaker": Policy("peak_ewma", MANY, ejection=True, breaker=True),
     },
     "haproxy": {
         "roundrobin": Policy("round_robin"),
@@ -50,6 +55,7 @@ VARIANTS = {
         "RANDOM": Policy("random"),
         "ROUND_ROBIN+outliers": Policy("round_robin", ejection=True),
         "LEAST_REQUEST+outliers": Policy("least_request", ejection=True),
+        "LEAST_REQUEST of 4+outliers": Policy("least_request", MANY, ejection=True),
     },
 }
 

@@ -1,8 +1,10 @@
 """What a scenario is: a demand on the proxy, a way to load it, and the figures that come of it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bench.cpus import Placement
 from bench.demand import Demand, Policy
@@ -14,6 +16,8 @@ from bench.process import Running
 from bench.scenarios.figures import Figure
 
 MB = 1 << 20
+SETTLING = 1.5
+"""Seconds from the end of a load until memory is read."""
 
 Sample = dict[str, float]
 """One round of one peer: a value for each key of a figure."""
@@ -37,6 +41,8 @@ class Stage:
     demand: Demand
     placement: Placement
     seconds: int
+    behind: tuple[Running, ...] = ()
+    """The same proxy a second time, between it and the backend."""
 
     @property
     def port(self) -> int:
@@ -64,6 +70,14 @@ class Scenario:
     """Connections that the backend closes at random, a second."""
     workers: int = 1
     """That each proxy runs, for what they have to do together; a proxy with one is easier to compare."""
+    raw: bool = False
+    """Bytes are passed on as they are."""
+    secure: Literal["", "pair", "server"] = ""
+    """Mutual TLS: between a pair of the same proxy, or with the load."""
+    grpc: bool = False
+    """The backend is a server of gRPC; `http2` goes with it."""
+    http2: bool = False
+    """To the endpoints; of a pair, between the two."""
     fresh: bool = False
     """The peer is started anew for each round."""
     both_cpus: bool = False
@@ -74,6 +88,8 @@ class Scenario:
     """The peers that can take part, by name; none: all."""
     hosts: tuple[Host, ...] = ()
     """What the backend is; none: the cheap one."""
+    policy: Policy = field(default_factory=Policy)
+    """What all take part with, where there are no variants."""
     variants: Mapping[str, Mapping[str, Policy]] = field(default_factory=dict)
     """By peer the policies that it takes part with, by what it calls them; none: all do, as they are."""
 
@@ -82,7 +98,7 @@ class Scenario:
         if not self.takes(peer):
             return []
         if not self.variants:
-            return [Entry(peer.name, peer, Policy())]
+            return [Entry(peer.name, peer, self.policy)]
         policies = self.variants[peer.name]
         return [Entry(f"{peer.name} {name}", peer, policy) for name, policy in policies.items()]
 
@@ -91,6 +107,8 @@ class Scenario:
         if self.variants and peer.name not in self.variants:
             return False
         if self.only and peer.name not in self.only:
+            return False
+        if peer.named_only and peer.name not in self.only:
             return False
         if peer.name == "direct":
             return self.with_direct
@@ -107,6 +125,9 @@ class Scenario:
             access_log=self.access_log,
             version=self.version,
             yaml=self.yaml,
+            http2=self.http2,
+            grpc=self.grpc,
+            raw=self.raw,
         )
 
 
@@ -128,14 +149,16 @@ class Meter:
 
 
 @contextmanager
-def metered(running: Running) -> Iterator[Meter]:
+def metered(*running: Running) -> Iterator[Meter]:
+    """Of one proxy, or of several together."""
     meter = Meter()
-    before = cpu_seconds(running.pids())
+    before = cpu_seconds(pid for each in running for pid in each.pids())
     yield meter
-    meter.cpu = cpu_seconds(running.pids()) - before
+    meter.cpu = cpu_seconds(pid for each in running for pid in each.pids()) - before
 
 
 def memory(running: Running) -> Sample:
-    """The memory figures of a proxy as it is now."""
+    """The memory figures of a proxy after a load, once it has had time to give back what that took."""
+    time.sleep(SETTLING)
     pids = running.pids()
     return {"pss_mb": pss(pids) / MB, "alone_mb": memory_alone(pids) / MB}

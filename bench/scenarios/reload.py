@@ -1,21 +1,25 @@
 """Reloads under load: what the traffic notices, and when the new configuration is there.
 
 A configuration of 10,000 routes and 1,000 clusters is put in place once a second while requests at a fixed
-rate go through it and event streams are held open. It counts as active when a new connection sees it. Memory
+rate go through it and event streams are held open. It counts as active when a new connection sees it. What
+carries traffic has a processor with the load, where it can be told from the rest; what compiles, the command
+that asks for it, and the bench have the other, so that no latency is a wait for those. Memory
 is that of the proxy as it has settled: after reloads at the same pace, once before and once after those that
 are measured.
 """
 
 import itertools
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from bench.cpus import on_cpus
 from bench.demand import VERSION_PATH
 from bench.load.own import Load
 from bench.load.streams import Streams, streams
-from bench.measure import pss
+from bench.measure import PROC, pss
 from bench.peers.base import put_files
 from bench.process import Failed, fetch
 from bench.scenarios.base import MB, Sample, Scenario, Stage, failures
@@ -98,7 +102,8 @@ def measure_reload(stage: Stage) -> Sample:
     seconds = max(stage.seconds, SHORTEST)
     events = some_paths(ROUTES)[0].removesuffix("item") + "events"
     versions = itertools.count(FIRST_VERSION + 1)
-    with streams(stage.port, events, STREAMS) as held:
+    part(stage)
+    with on_cpus(stage.placement.proxy), streams(stage.port, events, STREAMS) as held:
         with load(stage, min(seconds, CALM)) as running:
             calm = running.result()
         reload_often(stage, held, versions, WARM_UP)
@@ -120,6 +125,15 @@ def measure_reload(stage: Stage) -> Sample:
         "events": held.events,
         "ended_streams": held.ended,
     }
+
+
+def part(stage: Stage) -> None:
+    """Give traffic the processor of the load, and all else of the proxy the other."""
+    traffic = stage.peer.traffic(stage.running)
+    for pid in stage.running.pids() if traffic else ():
+        for thread in (PROC / str(pid) / "task").iterdir():
+            cpus = stage.placement.load if pid in traffic else stage.placement.proxy
+            os.sched_setaffinity(int(thread.name), cpus)
 
 
 def settled_pss(stage: Stage) -> int:

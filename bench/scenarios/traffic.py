@@ -29,7 +29,7 @@ STEADY_RATE = 2000
 FEWEST_LOGGED = 0.5
 """The part of the requests that must be in the log; some are still in a buffer when a round ends."""
 PATHS = 1000
-"""Routes that the load asks for, drawn once from all there are."""
+"""Routes that the load asks for at most, drawn once from all there are."""
 
 
 def sample_of(result: LoadResult, meter: Meter, stage: Stage, *, sent: int = 0) -> Sample:
@@ -98,10 +98,10 @@ def lines(file: Path) -> int:
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
-def some_paths(routes: int) -> tuple[str, ...]:
-    """Paths that hit up to `PATHS` different routes, the same ones in each run."""
+def some_paths(routes: int, most: int = PATHS) -> tuple[str, ...]:
+    """Paths that hit up to so many different routes, the same ones in each run."""
     draw = random.Random(routes)
-    return tuple(route_path(route) + "item" for route in draw.sample(range(routes), min(routes, PATHS)))
+    return tuple(route_path(route) + "item" for route in draw.sample(range(routes), min(routes, most)))
 
 
 def keepalive(connections: int) -> Scenario:
@@ -114,12 +114,13 @@ def keepalive(connections: int) -> Scenario:
     )
 
 
-def many_routes(routes: int) -> Scenario:
+def many_routes(routes: int, asked: int = PATHS) -> Scenario:
+    few = asked < min(routes, PATHS)
     return Scenario(
-        name=f"routes-{routes}",
-        about=f"{routes:,} routes by path prefix, 64 keep-alive connections",
+        name=f"routes-{routes}" + (f"-{asked}" if few else ""),
+        about=f"{routes:,} routes by path prefix, {min(routes, asked):,} of them asked for, 64 connections",
         figures=(CPU, RATE, P50, P99, PSS, FAILED),
-        measure=partial(measure_own, connections=64, paths=some_paths(routes)),
+        measure=partial(measure_own, connections=64, paths=some_paths(routes, asked)),
         routes=routes,
         clusters=min(routes, 10),
     )
@@ -160,7 +161,16 @@ TRAFFIC = (
         figures=(CPU_PER_GB, BYTES_RATE, PSS, FAILED),
         measure=partial(measure_own, connections=4, upload=BODY),
     ),
+    Scenario(
+        name="tcp-bodies",
+        about="10 MB at a time through raw TCP, 4 connections",
+        figures=(CPU_PER_GB, BYTES_RATE, PSS, FAILED),
+        measure=partial(measure_wrk, connections=4, path=f"/bytes/{BODY}"),
+        raw=True,
+        only=frozenset({"relay", "tulle", "haproxy", "envoy"}),
+    ),
     *map(many_routes, (10, 1_000, 100_000)),
+    many_routes(100_000, asked=10),
     Scenario(
         name="closing",
         about=f"a backend that closes 50 idle connections a second at random, {STEADY_RATE} requests/s",

@@ -1,6 +1,6 @@
 """Metrics for Prometheus. Names and labels are bounded by the configuration, never by the traffic."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -10,32 +10,51 @@ from prometheus_client.registry import Collector
 
 from tulle._fast.base import figures as shared_figures
 from tulle._fast.base.stats import Stats
+from tulle.controlplane.table import RoutingTable
 from tulle.proxy.admin import figures, processes
+from tulle.proxy.admin.adaptive import adaptive_metrics, adaptive_states
 from tulle.proxy.admin.breakers import breaker_metrics, breakers
+from tulle.proxy.admin.certificate_metrics import certificate_metrics
+from tulle.proxy.admin.control_metrics import control_metrics
 from tulle.proxy.admin.figures import SECOND, Distribution, Requests
+from tulle.proxy.admin.greetings import greeting_metrics
 from tulle.proxy.admin.groups import Groups
+from tulle.proxy.admin.grpc import grpc_metrics
 from tulle.proxy.admin.health import check_metrics, outlier_metrics
 from tulle.proxy.admin.names import Labels, Names
+from tulle.proxy.admin.policies import policy_metrics, token_metrics
+from tulle.proxy.admin.tls import handshakes_metric
 
 SERIES = ("listener", "route", "cluster")
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-def exposition(stats: Stats, names: Names, endpoints: bytes, context: dict[str, Any]) -> bytes:
+def exposition(
+    stats: Stats, names: Names, endpoints: bytes, context: dict[str, Any], table: Callable[[], RoutingTable]
+) -> bytes:
     """All metrics in Prometheus' text format.
 
-    `endpoints` is the segment that goes with the names, `context` what the master knows, see `pages`.
+    `endpoints` is the segment that goes with the names, `context` what the master knows, see `pages`; `table`
+    reads the routing table, which is large where there are many routes.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Figures(stats, names, endpoints, context))
+    registry.register(Figures(stats, names, endpoints, context, table))
     return generate_latest(registry)
 
 
 class Figures(Collector):
     """One reading of everything."""
 
-    def __init__(self, stats: Stats, names: Names, endpoints: bytes, context: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        stats: Stats,
+        names: Names,
+        endpoints: bytes,
+        context: dict[str, Any],
+        table: Callable[[], RoutingTable],
+    ) -> None:
         self.stats = stats
+        self.table = table
         self.names = names
         self.segment = endpoints
         self.context = context
@@ -72,7 +91,13 @@ class Figures(Collector):
         yield from outlier_metrics(clusters, endpoints)
         yield from check_metrics(clusters)
         yield from breaker_metrics(breakers(self.stats, self.names))
+        yield from adaptive_metrics(adaptive_states(self.stats, self.names))
+        yield from policy_metrics(self.stats, self.names)
+        yield from grpc_metrics(self.stats, self.names, self.table)
+        yield from token_metrics(self.stats)
         yield from _proxy(self.context)
+        yield from certificate_metrics(self.context)
+        yield from control_metrics(self.context["control_plane"])
         yield from _processes(self.context)
 
     def _histogram(self, name: str, help_text: str, found: dict[Labels, Distribution]) -> Metric:
@@ -159,6 +184,14 @@ def _lanes(totals: dict[str, int]) -> Iterator[Metric]:
         "side",
         {side: total(f"protocol_errors_{side}", 0) for side in sides},
     )
+    yield _counter(
+        "tulle_http2_lost",
+        "HTTP/2 connections whose peers did not answer a PING in time.",
+        "side",
+        {side: total(f"http2_lost_{side}", 0) for side in sides},
+    )
+    yield handshakes_metric(totals)
+    yield from greeting_metrics(totals)
     yield GaugeMetricFamily("tulle_requests_active", "Requests at work.", value=total("requests_active", 0))
     yield GaugeMetricFamily(
         "tulle_tunnels_active", "Upgraded and tunnelled connections.", value=total("tunnels_active", 0)
@@ -188,6 +221,10 @@ def _lanes(totals: dict[str, int]) -> Iterator[Metric]:
             "Connections closed at once: max_connections of a listener.",
             "accept_overflow",
         ),
+        "tulle_http2_calmed": (
+            "HTTP/2 connections ended with ENHANCE_YOUR_CALM: floods of frames, resets or errors.",
+            "http2_calmed",
+        ),
         "tulle_rate_limit_evictions": (
             "Buckets of clients that were in use and made way for another client's.",
             "rate_evictions",
@@ -198,10 +235,23 @@ def _lanes(totals: dict[str, int]) -> Iterator[Metric]:
             "log_dropped",
         ),
         "tulle_series_overflow": (
-            "Requests counted in a neighbour's series for want of room.",
+            "Requests counted without their names for want of room.",
             "series_overflow",
         ),
+        "tulle_series_freed": (
+            "Series of listeners, routes and clusters that had gone, and whose room is free again.",
+            "series_freed",
+        ),
+        "tulle_grpc_overflow": (
+            "gRPC calls that are not in tulle_grpc_requests_total, for want of room.",
+            "grpc_overflow",
+        ),
     }
+    yield GaugeMetricFamily(
+        "tulle_series_active",
+        "Series of a listener, route and cluster in the workers.",
+        value=total("series_count", 0),
+    )
     for name, (help_text, field) in plain.items():
         yield CounterMetricFamily(name, help_text, value=total(field, 0))
 
@@ -243,6 +293,13 @@ def _clusters(clusters: dict[str, dict[str, int]]) -> Iterator[Metric]:
         "outcome",
         {outcome: f"mirrored_{outcome}" for outcome in ("answered", "failed", "abandoned")},
     )
+    yield by_cluster(
+        CounterMetricFamily,
+        "tulle_hedges",
+        "Second tries beside another: those that took its place, those that were given up, those not made.",
+        "outcome",
+        {outcome: f"hedges_{outcome}" for outcome in ("won", "lost", "refused")},
+    )
     yield active
     yield pending
     yield retries
@@ -252,7 +309,7 @@ def _clusters(clusters: dict[str, dict[str, int]]) -> Iterator[Metric]:
         "tulle_circuit_breaker_overflow",
         "Requests refused because the cluster's limit was reached.",
         "limit",
-        {limit: f"overflow_{limit}" for limit in shared_figures.LIMITS},
+        {limit: f"overflow_{limit}" for limit in (*shared_figures.LIMITS, "adaptive")},
     )
     yield by_cluster(
         GaugeMetricFamily,

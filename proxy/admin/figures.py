@@ -38,10 +38,12 @@ class Requests:
 
 
 def requests(stats: Stats, names: Names, bounds: tuple[int, ...]) -> dict[Labels, Requests]:
-    """By name; what the configuration does not name any more is left out. `bounds`: nanoseconds, rising."""
+    """By name; what the configuration has not had for a while is left out. `bounds`: nanoseconds, rising."""
     sums: dict[Labels, list[int]] = {}
-    for key, words in figures.series(stats, bounds).items():
-        labels = names.labels(Key(*key))
+    counted = figures.series(stats, bounds)
+    shown = names.shown()
+    for key, words in counted.items():
+        labels = shown.labels(Key(*key))
         if labels is None:
             continue
         known = sums.get(labels)

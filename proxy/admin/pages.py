@@ -35,6 +35,8 @@ class Pages:
         self.children = administration.children
         self.workers = administration.workers
         self.reloader = administration.reloader
+        assert administration.follower is not None
+        self.follower = administration.follower
         self.turns = Turns(MOST_TASKS)
         self.pages = {
             "/": Page("GET", "this list", self._index),
@@ -45,11 +47,13 @@ class Pages:
             "/clusters": Page("GET", "clusters, their limits and endpoints", self._made("clusters")),
             "/listeners": Page("GET", "listening sockets", self._made("listeners")),
             "/routes": Page("GET", "routes in their order", self._made("routes")),
+            "/policies": Page("GET", "authorization policies and what they decided", self._made("policies")),
             "/config_dump": Page("GET", "the configuration in use, no secrets", self._made("config_dump")),
             "/server_info": Page("GET", "version, state, workers", self._server_info),
             "/certs": Page("GET", "certificates in use", self._certificates),
             "/memory": Page("GET", "memory of each process", self._memory),
-            "/drain_listeners": Page("POST", "take no more connections; what there is goes on", self._drain),
+            "/reach": Page("GET", "?port=N: 200 when something here takes connections there", self._reach),
+            "/drain_listeners": Page("POST", "no more connections; ?keep=NAME,...&wait=SECONDS", self._drain),
             "/quitquitquit": Page("POST", "drain, then leave", self._quit),
             "/logging": Page("POST", "?level=info|warning|error: what is said on stderr", self._logging),
         }  # fmt: skip
@@ -77,6 +81,9 @@ class Pages:
             "uptime": round(time.time() - self.administration.began, 3),
             "restarts": self.workers.restarts,
             "reloads": {"success": self.reloader.taken, "refused": self.reloader.refused},
+            "certificates": settings.certificates,
+            "certificate_reloads": self.administration.certificate_reloads(),
+            "control_plane": self.follower.figures(),
             "workers": [
                 {
                     "pid": worker.pid,
@@ -92,6 +99,8 @@ class Pages:
                     self.children.spawner_pid,
                     *(worker.pid for worker in self.workers.running),
                     *(keeper.pid for keeper in self.workers.keepers.all),
+                    self.administration.health.pid,
+                    self.follower.pid,
                 )
                 if pid
             ],
@@ -117,9 +126,11 @@ class Pages:
         reason = self.administration.not_ready
         if not reason and not any(worker.state is State.READY for worker in self.workers.running):
             reason = "no worker is ready"
+        reason = reason or self.follower.why_not_ready()
         if reason:
             return Answer(503, f"{reason}\n".encode())
-        return Answer(200, b"LIVE\n")
+        remark = self.follower.remark()
+        return Answer(200, f"LIVE\n{remark}\n".encode() if remark else b"LIVE\n")
 
     def _made(self, page: str) -> Callable[[Request], Awaitable[Answer]]:
         """A page that a child makes."""
@@ -161,11 +172,21 @@ class Pages:
         state = self.administration.not_ready or "LIVE"
         overload = self.workers.stats.overloaded
         return in_form(
-            {"state": state, "overload": overload, **{name: context[name] for name in shown}}, request
+            {
+                "state": state,
+                "overload": overload,
+                **{name: context[name] for name in shown},
+                "health_checks": {"pid": self.administration.health.pid or None},
+                "control_plane": self.follower.figures(),
+            },
+            request,
         )
 
     async def _certificates(self, request: Request) -> Answer:
-        return in_form({"certificates": []}, request)
+        from tulle.proxy.admin.certificates import certificates_view
+
+        uses = self.reloader.current.settings.certificates
+        return in_form({"certificates": certificates_view(uses, time.time())}, request)
 
     async def _memory(self, request: Request) -> Answer:
         named = {os.getpid(): "master", self.children.spawner_pid: "spawner"}
@@ -174,6 +195,8 @@ class Pages:
             for worker in self.workers.running
         }
         named |= {keeper.pid: f"keeper {keeper.lane}" for keeper in self.workers.keepers.all}
+        named[self.administration.health.pid] = "health"
+        named[self.follower.pid] = "control"
         found = {name: processes.parts(pid) for pid, name in named.items() if pid}
         total = sum(parts.get("Pss", 0) for parts in found.values())
         shown = {
@@ -185,9 +208,15 @@ class Pages:
         overload = {"in_use": in_use, "refusing": stats.overloaded["memory"]}
         return in_form({"Pss": total, "overload": overload, "processes": shown}, request)
 
+    async def _reach(self, request: Request) -> Answer:
+        from tulle.proxy.admin.reach import reach
+
+        return await reach(request)
+
     async def _drain(self, request: Request) -> Answer:
-        self.administration.drain_listeners()
-        return Answer(200, b"draining the listeners\n")
+        from tulle.proxy.admin.draining import drain
+
+        return await drain(request, self.administration)
 
     async def _quit(self, request: Request) -> Answer:
         self.administration.leave()

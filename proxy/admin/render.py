@@ -20,7 +20,9 @@ def run(arguments: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, An
     if arguments["page"] == "metrics":
         from tulle.proxy.admin.exposition import CONTENT_TYPE, exposition
 
-        text = exposition(stats, read_names(names), content(endpoints), context)
+        text = exposition(
+            stats, read_names(names), content(endpoints), context, lambda: read_table(table)
+        )
         return {"content_type": CONTENT_TYPE}, [memfd("tulle-page", text)]
     from tulle.proxy.admin.views import Views
 

@@ -7,11 +7,14 @@ from tulle._fast.base import figures as shared_figures
 from tulle._fast.base.stats import Stats
 from tulle.controlplane.table import ClusterRow, RoutingTable, readable
 from tulle.proxy.admin import figures
+from tulle.proxy.admin.adaptive import adaptive_states, adaptive_view
 from tulle.proxy.admin.breakers import breaker_view, breakers
 from tulle.proxy.admin.figures import Requests
 from tulle.proxy.admin.groups import Groups
 from tulle.proxy.admin.health import health_view
 from tulle.proxy.admin.names import Labels, Names
+from tulle.proxy.admin.policies import of_listener, policies_page
+from tulle.proxy.admin.tls import SIDES, handshakes
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 View = dict[str, Any]
@@ -59,6 +62,7 @@ class Views:
                 "downstream": totals.get("protocol_errors_downstream", 0),
                 "upstream": totals.get("protocol_errors_upstream", 0),
             },
+            "tls_handshakes": {side: handshakes(totals, side) for side in SIDES},
             "log": {"lines": totals.get("log_lines", 0), "dropped": totals.get("log_dropped", 0)},
             "rate_limit_evictions": totals.get("rate_evictions", 0),
             "replays": totals.get("replays", 0),
@@ -91,6 +95,7 @@ class Views:
         counted_endpoints = figures.endpoints(self.stats, self.names)
         groups = Groups(self.segment, self.names, figures.healthy(counted_endpoints))
         known = breakers(self.stats, self.names)
+        adaptive = adaptive_states(self.stats, self.names)
         endpoints: dict[str, View] = {}
         for (cluster, address), values in counted_endpoints.items():
             endpoints.setdefault(cluster, {})[address] = health_view(values)
@@ -108,6 +113,7 @@ class Views:
                     "retry_budget": readable(row.retry_budget),
                 },
                 "breaker": breaker_view(row, known.get((row.name, ""))),
+                "adaptive_concurrency": adaptive_view(row, adaptive.get(row.name)),
                 **counted.get(row.name, {}),
                 "groups": groups.groups(row),
                 "endpoints": {
@@ -125,9 +131,10 @@ class Views:
                 "address": self.context["addresses"].get(row.name, row.address),
                 "protocol": row.protocol,
                 "routes": self.table.tables[row.table].name,
+                "policies": of_listener(self.table, index),
                 **summary(own for labels, own in by_labels.items() if labels.listener == row.name),
             }
-            for row in self.table.listeners
+            for index, row in enumerate(self.table.listeners)
         }
 
     def routes_page(self) -> View:
@@ -135,6 +142,9 @@ class Views:
             table.name: [_route(readable(route), self.table) for route in table.routes]
             for table in self.table.tables
         }
+
+    def policies_page(self) -> View:
+        return policies_page(self.table, self.stats, self.names)
 
     def config_dump_page(self) -> View:
         return {"version": self.context["version"], "config": readable(self.table)}
@@ -184,11 +194,16 @@ def _route(route: View, table: RoutingTable) -> View:
         for name in [name for name, value in match.items() if not value]:
             del match[name]
     for backend in route["backends"]:
-        cluster = table.clusters[backend["cluster"]]
-        backend["cluster"] = cluster.name
-        subset = backend.pop("subset")
-        if subset:
-            backend["subset"] = dict(cluster.subsets[subset - 1])
+        _name_goal(backend, table)
     for mirror in route["mirrors"]:
-        mirror["cluster"] = table.clusters[mirror["cluster"]].name
+        _name_goal(mirror, table)
     return {name: value for name, value in route.items() if value not in (None, "", [], 0, False)}
+
+
+def _name_goal(goal: View, table: RoutingTable) -> None:
+    """The names of a cluster and of a subset of it, in place of their numbers."""
+    cluster = table.clusters[goal["cluster"]]
+    goal["cluster"] = cluster.name
+    subset = goal.pop("subset")
+    if subset:
+        goal["subset"] = dict(cluster.subsets[subset - 1])

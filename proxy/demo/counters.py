@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tulle.proxy.demo.client import Client
 from tulle.proxy.demo.figures import WINDOW
 
-PATIENCE = 1.0  # seconds that an answer may take
+PATIENCE = 10.0  # seconds that an answer may take
 PAUSE = 1.0  # seconds between two readings
 
 

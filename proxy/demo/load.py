@@ -21,10 +21,18 @@ class Load:
     """Traffic to one path. `rate` is requests a second; `record` is called with every finished one."""
 
     def __init__(
-        self, address: tuple[str, int], path: str, rate: float, record: Callable[[Sample], None]
+        self,
+        address: tuple[str, int],
+        path: str,
+        rate: float,
+        record: Callable[[Sample], None],
+        authority: str = "",
+        ending: bytes = b"",
     ) -> None:
+        """`authority` is who is asked for, by default the address; an answer without `ending` is none."""
         self.host, self.port = address
-        self.authority = f"{self.host}:{self.port}"
+        self.authority = authority or f"{self.host}:{self.port}"
+        self.ending = ending
         self.path = path
         self.rate = rate
         self.record = record
@@ -59,7 +67,9 @@ class Load:
         try:
             async with asyncio.timeout(PATIENCE):
                 client = self.idle.pop() if self.idle else await Client.connect(self.host, self.port)
-                status, server, turned_away, _ = await client.get(self.authority, self.path)
+                answer = await client.get(self.authority, self.path)
+            if answer.body.endswith(self.ending):
+                status, server, turned_away, _ = answer
         except (OSError, ValueError, TimeoutError):
             pass  # status 0: there was no answer
         finally:

@@ -7,11 +7,13 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import tulle
 from tulle._fast.base import process
 from tulle.proxy.failure import Failure
 
-PATIENCE = 5.0  # seconds that a child has to leave before it is killed
+PATIENCE = 30.0  # seconds that a child has to leave before it is killed; what it began may then outlive it
 LOOPBACK = "127.0.0.1"
 BACKLOG = 1024
 
@@ -25,19 +27,35 @@ class Process:
 
     @classmethod
     async def start(
-        cls, name: str, words: Sequence[str], descriptors: Sequence[int] = (), stderr: int | None = None
+        cls,
+        name: str,
+        words: Sequence[str],
+        descriptors: Sequence[int] = (),
+        stderr: int | None = None,
+        folder: Path | None = None,
     ) -> "Process":
-        """Run a module of Python with these words. `stderr` is asyncio's PIPE or None: the terminal."""
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=stderr,
-            pass_fds=descriptors,
-            preexec_fn=_become_child,
+        """Run a module of Python with these words, in this folder.
+
+        `stderr` is asyncio's PIPE or None: the terminal.
+        """
+        beginning = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                *words,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=stderr,
+                pass_fds=descriptors,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": python_path()},
+                preexec_fn=_become_child,
+            )
         )
-        return cls(name, child)
+        try:
+            return cls(name, await asyncio.shield(beginning))
+        except asyncio.CancelledError:
+            await cls(name, await beginning).stop()  # it has begun, and nobody else would end it
+            raise
 
     @property
     def pid(self) -> int:
@@ -65,12 +83,20 @@ class Process:
             await self.child.wait()
 
 
-async def start_backend(name: str, manner: str) -> tuple[Process, str]:
+def python_path() -> str:
+    """By which Python finds this package from any folder."""
+    found = [str(Path(tulle.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.pathsep.join(filter(None, found))
+
+
+async def start_backend(
+    name: str, module: str, *words: str, host: str = LOOPBACK, port: int = 0
+) -> tuple[Process, str]:
     """A backend and its address. It can be connected to at once: the socket is bound here."""
-    with socket.create_server((LOOPBACK, 0), backlog=BACKLOG) as listening:
-        words = ["tulle.proxy.demo.backend", name, str(listening.fileno()), manner]
-        backend = await Process.start(name, words, [listening.fileno()])
-        return backend, f"{LOOPBACK}:{listening.getsockname()[1]}"
+    with socket.create_server((host, port), backlog=BACKLOG) as listening:
+        command = [module, name, str(listening.fileno()), *words]
+        backend = await Process.start(name, command, [listening.fileno()])
+        return backend, f"{host}:{listening.getsockname()[1]}"
 
 
 def free_ports(*wanted: int) -> list[int]:

@@ -22,6 +22,7 @@ from tulle.proxy.demo.view import View
 
 USUAL_PORT = 8080  # when it is free; the admin address is the next
 REPORTS_SHARE = 0.05  # of the rate, for the slow service
+BACKEND = "tulle.proxy.demo.backend"
 FRAME = 0.25  # seconds between two drawings
 
 
@@ -76,7 +77,7 @@ class Demo:
         """Backends, then the sidecar; `stack` takes them down again. `Failure` when one does not come up."""
         found = {}
         for name, manner in ((mesh.OLD, "steady"), (mesh.NEW, "steady"), (mesh.REPORTS, "troubled")):
-            process, found[name] = await start_backend(name, manner)
+            process, found[name] = await start_backend(name, BACKEND, manner)
             stack.push_async_callback(process.stop)
         web, admin = free_ports(USUAL_PORT, USUAL_PORT + 1)
         addresses = mesh.Addresses(
@@ -111,6 +112,7 @@ class Demo:
             task.cancel()
         await asyncio.gather(*background, *ends, return_exceptions=True)
         self.sidecar.on_line = lambda line: None
+        await self.counters.read()  # so that the last word is of all that there was
         self._draw(self.loop.time())
         self.terminal.close()
         self.terminal.print([], *self.view.last_word())

@@ -5,11 +5,12 @@ has learnt is in shared memory and nowhere else, so nothing is lost with it. It 
 its socket.
 """
 
+import os
 import random
 import signal
 import socket
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tulle._fast.base import health, process
 from tulle._fast.base.stats import Stats
@@ -23,6 +24,9 @@ from tulle.proxy.health.notices import Notices
 from tulle.proxy.health.probes import Probe
 from tulle.proxy.health.verdict import Standing, judge
 from tulle.proxy.streams import readable
+
+if TYPE_CHECKING:
+    from tulle.proxy.health.secure import Security
 
 SECOND = 1_000_000_000
 FIRST_SPREAD = 1.0  # seconds over which the first checks of all endpoints are spread
@@ -46,20 +50,22 @@ def run(master: socket.socket, descriptors: list[int]) -> int:
         signal.signal(number, signal.SIG_IGN)
     stats = Stats(descriptors[0])
     found = targets(stats, decode_names(content(descriptors[1])), decode_table(content(descriptors[2])))
+    master.send(str(os.getpid()).encode())
     loop.run(_check_all(master, Checks(stats), found))
     return 0
 
 
 def targets(stats: Stats, names: NameTable, table: RoutingTable) -> list[Target]:
     """Whom to check. Those that are checked no more are taken for healthy from here on."""
-    checks = {row.name: row.health_check for row in table.clusters}
+    checks = {row.name: (row.health_check, row.proxy_protocol) for row in table.clusters}
+    secured = securities(table)
     found = []
     for name, slot in names.endpoints.live.items():
         cluster, _, address = name.partition(" ")
         owner = names.clusters.live.get(cluster)
         if owner is None or not _take(stats, owner, slot):
             continue
-        check = checks.get(cluster)
+        check, proxy_protocol = checks.get(cluster, (None, 0))
         unhealthy, since, _, _ = health.state(stats, slot.slot)
         if check is None:
             if unhealthy or since:
@@ -68,8 +74,23 @@ def targets(stats: Stats, names: NameTable, table: RoutingTable) -> list[Target]
         if not since and check.initially_unhealthy and not unhealthy:
             health.set_state(stats, slot.slot, owner.slot, True, 0)
         place = parse_address(address)
-        found.append(Target(cluster, address, owner.slot, slot.slot, check, Probe(check, place)))
+        probe = Probe(check, place, secured.get(cluster), proxy_protocol)
+        found.append(Target(cluster, address, owner.slot, slot.slot, check, probe))
     return found
+
+
+def securities(table: RoutingTable) -> dict[str, "Security"]:
+    """Of the clusters with checks over TLS that ask something."""
+    rows = {
+        row.name: (table.tls[row.tls - 1], row.health_check.http2)
+        for row in table.clusters
+        if row.tls and row.health_check is not None and (row.health_check.path or row.health_check.http2)
+    }
+    if not rows:
+        return {}
+    from tulle.proxy.health.secure import Security
+
+    return {name: Security(row, http2) for name, (row, http2) in rows.items()}
 
 
 def _take(stats: Stats, cluster: Slot, endpoint: Slot) -> bool:

@@ -1,61 +1,39 @@
 """The checker's life, for the master: begun when a configuration has health checks, anew when it changes."""
 
-import json
-import socket
-
-from tulle.proxy import spawner
 from tulle.proxy.children import Children
+from tulle.proxy.companion import Companion, Order
 from tulle.proxy.configuration import Configuration
-from tulle.proxy.loop import Timer, current
-from tulle.proxy.messages import warn
 from tulle.proxy.shared import Shared
-
-PAUSE = 1.0  # seconds before another is begun for one that died
 
 
 class HealthChecks:
-    """Holds the socket by which the checker knows that it is wanted."""
+    """Has the checker check what the configuration in use says."""
 
     def __init__(self, children: Children, shared: Shared) -> None:
-        self.children = children
         self.shared = shared
-        self.checking: socket.socket | None = None
-        self.again: Timer | None = None
+        self.pid = 0  # of the checker; 0 while there is none, or it has not said who it is
+        self.configuration: Configuration | None = None
+        self.checker = Companion(children, "checks endpoints", self._order, self._heard)
 
     def follow(self, configuration: Configuration) -> None:
         """Check what this configuration says from now on."""
-        had = self.checking is not None or self.again is not None
+        had = self.checker.wanted
         self.end()
         # one that finds nothing to check takes back what former checks have found
         if configuration.settings.health_checks or had:
-            self._begin(configuration)
+            self.configuration = configuration
+            self.checker.begin()
 
     def end(self) -> None:
         """Check nothing more."""
-        if self.again is not None:
-            self.again.cancel()
-            self.again = None
-        if self.checking is not None:
-            current().remove_reader(self.checking.fileno())
-            self.checking.close()
-            self.checking = None
+        self.pid = 0
+        self.configuration = None
+        self.checker.end()
 
-    def _begin(self, configuration: Configuration) -> None:
-        self.again = None
-        descriptors = [self.shared.stats.descriptor, configuration.names, configuration.table]
-        task = json.dumps({"task": "health"}).encode()
-        try:
-            self.checking = spawner.begin_task(
-                self.children.handle.orders, task, descriptors, spawner.COMPANION
-            )
-        except OSError as error:
-            warn(f"health checks cannot begin: {error.strerror}; they are tried again")
-            self.again = current().call_later(PAUSE, self._begin, configuration)
-            return
-        current().add_reader(self.checking.fileno(), self._ended, configuration)
+    def _order(self) -> Order:
+        assert self.configuration is not None
+        descriptors = [self.shared.stats.descriptor, self.configuration.names, self.configuration.table]
+        return Order({"task": "health"}, descriptors)
 
-    def _ended(self, configuration: Configuration) -> None:
-        """Its end of the socket has closed."""
-        self.end()
-        warn("the process that checks endpoints has ended; another begins")
-        self.again = current().call_later(PAUSE, self._begin, configuration)
+    def _heard(self, said: bytes) -> None:
+        self.pid = int(said or 0)

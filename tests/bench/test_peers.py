@@ -17,6 +17,7 @@ DEMANDS = {
     "plain": Demand(port=1081, endpoints=(1082,)),
     "routes": Demand(port=1081, endpoints=(1082,), routes=30, clusters=7, version=5),
     "logs": Demand(port=1081, endpoints=(1082,), access_log=True),
+    "http2": Demand(port=1081, endpoints=(1082,), http2=True),
 }
 CHECKS = {
     "nginx": ["-t", "-q"],

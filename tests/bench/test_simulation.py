@@ -44,3 +44,10 @@ def test_latency_with_ejection_is_the_best(found: dict[tuple[str, bool], Outcome
     best = found["peak_ewma", True]
     assert best.success > 99.9
     assert all(best.p99 <= other.p99 for other in found.values())
+
+
+def test_more_choices_leave_less_to_the_slow_one(found: dict[tuple[str, bool], Outcome]) -> None:
+    more = simulate(ALGORITHMS["peak_ewma"], True, REQUESTS, seed=1, choices=4)
+    assert more.slow < found["peak_ewma", True].slow / 2
+    assert more.p99 < found["peak_ewma", True].p99
+    assert more.success > 99.9

@@ -53,7 +53,7 @@ def default_text(field: FieldInfo) -> str:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=[section.__name__ for section in SECTIONS])
 def test_every_option_is_told_with_its_default(section: type[msgspec.Struct]) -> None:
-    wanted = {field.name: default_text(field) for field in fields(section)}
+    wanted = {field.encode_name: default_text(field) for field in fields(section)}
     tables = [table for table in TABLES if table.keys() == wanted.keys()]
     assert tables, (
         f"no table of docs/configuration.md has the keys of {section.__name__}: {', '.join(wanted)}"
@@ -68,7 +68,7 @@ def test_every_option_is_told_with_its_default(section: type[msgspec.Struct]) ->
 
 
 def test_no_table_tells_of_what_is_not_there() -> None:
-    known = [{field.name for field in fields(section)} for section in SECTIONS]
+    known = [{field.encode_name for field in fields(section)} for section in SECTIONS]
     assert [table for table in TABLES if set(table) not in known] == []
 
 
@@ -119,3 +119,12 @@ def _around(data: dict[str, Any]) -> dict[str, Any]:
     for name in re.findall(r'"cluster":"(\w+)"', text):
         config["clusters"].setdefault(name, {})
     return config
+
+
+def test_every_warning_is_told() -> None:
+    section = PAGE.partition("## Warnings")[2]
+    told = re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)
+    source = "".join(file.read_text() for file in (ROOT / "controlplane").glob("*.py"))
+    known = set(re.findall(r'(?:\.warning\(\s*|Finding\("warning", )"([a-z-]+)"', source))
+    assert sorted(told) == told
+    assert set(told) == known

@@ -32,7 +32,7 @@ def read(descriptor: int) -> dict[str, Any]:
 
 
 def sets_of(made: Config, zone: str | None = None, resolved: dict[str, list[str]] | None = None) -> Sets:
-    result, routes, endpoints = compile_config(made, None, 1, resolved, zone)
+    result, routes, endpoints, _ = compile_config(made, None, 1, resolved, zone)
     assert result.ok, result.errors
     os.close(routes)
     found: Sets = read(endpoints)["sets"][0]
@@ -96,7 +96,7 @@ def test_addresses_of_a_name_are_where_the_name_is() -> None:
     first = {"app.internal:80": ["10.0.0.2", "10.0.0.3"]}
     expected = [[(0, b"", [0]), (1, b"a", [1, 2])], [(1, b"a", [1, 2])]]
     assert sets_of(made, "a", first) == expected
-    result, *descriptors = compile_config(made, None, 1, first, "a")
+    result, *descriptors, _ = compile_config(made, None, 1, first, "a")
     for descriptor in descriptors:
         os.close(descriptor)
     assert result.settings is not None

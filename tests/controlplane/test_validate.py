@@ -35,6 +35,10 @@ OUTLIER = "clusters.v1.outlier_detection"
 MANY_EDITS = {"add": {f"x-{number}": "" for number in range(257)}}
 RATE = (*CLUSTER, "circuit_breaker", "failure_rate")
 RATE_PATH = "clusters.v1.circuit_breaker.failure_rate"
+ADAPTIVE = (*CLUSTER, "circuit_breaker", "adaptive_concurrency")
+ADAPTIVE_PATH = "clusters.v1.circuit_breaker.adaptive_concurrency"
+LOW_LIMIT = {"max_concurrency_limit": 4}
+RATE_OF_KEY = {"requests": 5, "key": {"header": "a"}}
 NO_BUDGET = {"retry_budget": {"percent": 0, "min_per_second": 0}}
 BOTH_LIMITS = {"retry_budget": {}, "max_retries": 5}
 LONG_EDITS = {"set": {f"x-{number}": "v" * 8000 for number in range(9)}}
@@ -145,8 +149,7 @@ ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     ((*LISTENER, "routes"), "man", "listeners[0].routes", "Did you mean main?"),
     ((*LISTENER, "routes"), DELETE, "listeners[0]", "'routes' is missing"),
     ((*LISTENER, "backends"), [{"cluster": "v1"}], "listeners[0]", "routes and backends"),
-    ((*LISTENER, "protocol"), "tcp", "listeners[0].protocol", "not carried yet"),
-    ((*LISTENER, "protocol"), "auto", "listeners[0].protocol", "not carried yet"),
+    ((*LISTENER, "protocol"), "tcp", "routes.main[0].matches", "means nothing for raw TCP"),
     ((*LISTENER, "address"), "8080", "listeners[0].address", "host:port"),
     ((*LISTENER, "address"), "::1:8080", "listeners[0].address", "brackets"),
     ((*LISTENER, "address"), "unix:x", "listeners[0].address", "must begin with /"),
@@ -209,6 +212,20 @@ ERRORS: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     ((*CLUSTER, "endpoints", 0, "address"), "a b:1", "clusters.v1.endpoints[0].address", "host name"),
     ((*CLUSTER, "endpoints", 1), {"address": "127.0.0.1:9001"}, "clusters.v1.endpoints[1].address", "too"),
     ((*CLUSTER, "circuit_breaker"), {"max_requests": 0}, "clusters.v1.circuit_breaker.max_requests", "range"),
+    (
+        ADAPTIVE,
+        {"min_rtt_calc_params": {"min_concurrency": 5}, "concurrency_limit_params": LOW_LIMIT},
+        f"{ADAPTIVE_PATH}.min_rtt_calc_params.min_concurrency", "more than max_concurrency_limit 4",
+    ),
+    (
+        ADAPTIVE, {"min_rtt_calc_params": {"interval": "10ms"}},
+        f"{ADAPTIVE_PATH}.min_rtt_calc_params.interval", "from 1000ms to 1h",
+    ),
+    (
+        ADAPTIVE, {"concurrency_limit_params": {"concurrency_update_interval": "0s"}},
+        f"{ADAPTIVE_PATH}.concurrency_limit_params.concurrency_update_interval", "longer than 0s",
+    ),
+    (ADAPTIVE, {"sample_aggregate_percentile": 0}, f"{ADAPTIVE_PATH}.sample_aggregate_percentile", "range"),
     (("clusters", "a b"), {}, 'clusters["a b"]', "right form"),
     (("routes",), [], "routes", "must be a mapping"),
 ]  # fmt: skip
@@ -280,6 +297,19 @@ WARNINGS = [
     ((*ROUTE, "retries"), {"headers": {"a": {"present": True}}}, "retry-unused", f"{R}.retries.headers"),
     ((*ROUTE, "retries"), {"on": ["retriable-status-codes"]}, "retry-unused", f"{R}.retries.on"),
     ((*ROUTE, "retries"), {"attempts": 0}, "retry-unused", f"{R}.retries.attempts"),
+    (
+        (*CLUSTER, "circuit_breaker"),
+        {"adaptive_concurrency": {}, "max_requests": 3},
+        "limit-unused",
+        ADAPTIVE_PATH,
+    ),
+    (
+        (*ROUTE, "rate_limits"),
+        [RATE_OF_KEY | {"ipv6_prefix_length": 48}],
+        "limit-unused",
+        f"{R}.rate_limits[0].ipv6_prefix_length",
+    ),
+    ((*CLUSTER, "choices"), 5, "unused-balancing", "clusters.v1.choices"),
     ((*CLUSTER, "circuit_breaker"), BOTH_LIMITS, "limit-unused", "clusters.v1.circuit_breaker.max_retries"),
     ((*CLUSTER, "outlier_detection"), {"max_ejection_percent": 0}, "no-effect", OUTLIER),
     (

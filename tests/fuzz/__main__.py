@@ -1,23 +1,24 @@
-"""`python -m tests.fuzz [SECONDS] [TARGET...]` runs fuzz targets one after the other.
+"""`python -m tests.fuzz [SECONDS] [TARGET...]` runs fuzz targets, as many at once as there are processors.
 
 A target is a file `fuzz_NAME.py` in this folder with a function
 
-    def main(seconds: float) -> int: ...
+    def check(number: int) -> None: ...
 
-that feeds inputs of its own making for about so long and returns how many it tried. It raises when an
-answer is wrong; a crash or a finding of a sanitizer ends its process. Either way it must have said which
-input did it: it writes every input, or the seed and the number that make it, before it tries it.
+that makes the input of this number, the same one each time, and tries it. It raises when an answer is wrong;
+a crash or a finding of a sanitizer ends its process. `python -m tests.fuzz.target NAME 1 NUMBER` tries that
+input again.
 
 Each target has a process of its own, so that one that crashes is named and the others still run.
 Exit status: 0 all ran and found nothing, 1 a target failed, 2 there is no such target.
 """
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-RUN = "import sys; from tests.fuzz.fuzz_{name} import main; print(main(float(sys.argv[1])), 'inputs')"
 
 
 def run(names: list[str], seconds: float) -> int:
@@ -27,12 +28,15 @@ def run(names: list[str], seconds: float) -> int:
     if unknown or not known:
         print(f"fuzz: no target {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
-    failed = []
-    for name in names or known:
-        print(f"fuzz: {name}, {seconds:g} s", flush=True)
-        code = RUN.format(name=name)
-        if subprocess.run([sys.executable, "-c", code, str(seconds)], check=False).returncode != 0:
-            failed.append(name)
+
+    def succeeds(name: str) -> bool:
+        command = [sys.executable, "-m", "tests.fuzz.target", name, str(seconds)]
+        return subprocess.run(command, check=False).returncode == 0
+
+    chosen = names or known
+    print(f"fuzz: {', '.join(chosen)}, {seconds:g} s each", flush=True)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as at_once:
+        failed = [name for name, good in zip(chosen, at_once.map(succeeds, chosen), strict=True) if not good]
     if failed:
         print(f"fuzz: failed: {', '.join(failed)}; what they printed is above", file=sys.stderr)
     return 1 if failed else 0

@@ -4,11 +4,7 @@ The answer must not depend on how the bytes come, no part may lie outside of the
 again must read the same. Input number N is made from N alone: `check(N)` tries one again.
 """
 
-import os
 import random
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
 from tests._fast.http import codec, corpus
@@ -102,18 +98,3 @@ def check(number: int) -> None:
         codec.is_authority(data[:60])
     except AssertionError as wrong:
         raise AssertionError(f"input {number}, kind {kind}: {data!r}") from wrong
-
-
-def main(seconds: float) -> int:
-    """Try inputs for so many seconds; the number of them."""
-    end = time.monotonic() + seconds
-    number = 0
-    file, name = tempfile.mkstemp(prefix="fuzz_h1-")
-    print(f"fuzz_h1: after a crash, {name} holds the number for tests.fuzz.fuzz_h1.check", flush=True)
-    while time.monotonic() < end:
-        os.pwrite(file, b"%d\n" % number, 0)
-        check(number)
-        number += 1
-    os.close(file)
-    Path(name).unlink()
-    return number

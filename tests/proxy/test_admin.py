@@ -107,11 +107,18 @@ def _alive(proxy: Proxy) -> bool:
         return False
 
 
+def refuses(proxy: Proxy) -> bool:
+    try:
+        proxy.get()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_ready_says_why_not(proxy: Proxy) -> None:
     assert proxy.get("/drain_listeners", "admin", "POST")[0] == 200
     assert proxy.get("/ready", "admin") == (503, b"DRAINING\n")
-    with pytest.raises(ConnectionRefusedError):
-        proxy.get()
+    until(lambda: refuses(proxy), "the listener is closed")
     assert proxy.process.poll() is None
     assert proxy.get("/quitquitquit", "admin", "POST")[0] == 200
     assert proxy.ended() == 0
@@ -168,6 +175,28 @@ def metrics(proxy: Proxy) -> dict[tuple[str, tuple[tuple[str, str], ...]], float
 
 def value(found: dict[Any, float], name: str, **labels: str) -> float:
     return found[name, tuple(sorted(labels.items()))]
+
+
+def test_grpc_calls_are_counted_by_what_a_route_names(start: Start) -> None:
+    made = config(["127.0.0.1:1"])
+    named = {"name": "add", "matches": [{"grpc": {"service": "shop.Cart", "method": "Add"}}]}
+    made["routes"]["main"].insert(0, named | {"backends": [{"cluster": "v1"}]})
+    proxy = start(made).ready()
+    for path in ("/shop.Cart/Add", "/shop.Cart/Add", "/shop.Cart/Remove"):
+        with socket.create_connection(proxy.place("web"), PATIENCE) as client:
+            head = f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n"
+            client.sendall(f"{head}content-type: application/grpc\r\n\r\n".encode())
+            assert b"grpc-status: 14\r\n" in client.recv(65536)
+
+    def counted() -> dict[tuple[str, ...], float]:
+        return {
+            tuple(value for key, value in labels if key not in ("listener", "cluster")): value
+            for (name, labels), value in metrics(proxy).items()
+            if name == "tulle_grpc_requests_total"
+        }
+
+    wanted = {("Add", "shop.Cart", "UNAVAILABLE", "add"): 2.0, ("", "", "UNAVAILABLE", "all"): 1.0}
+    until(lambda: counted() == wanted, "all are counted")
 
 
 def test_metrics_have_their_names_labels_and_values(proxy: Proxy) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.running import PATIENCE, ROOT
+from tulle.proxy.start import Options
 
-HEAVY = {"asyncio", "msgspec", "ssl", "yaml", "json", "h11", "prometheus_client"}
+HEAVY = {"asyncio", "cryptography", "msgspec", "ssl", "yaml", "json", "h11", "prometheus_client"}
 
 
 def tulle(*words: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +23,10 @@ def tulle(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["proxy", "check", "reload", "explain", "demo"])
+COMMANDS = ["proxy", "check", "reload", "explain", "ca", "inject", "uninject", "redirect", "run", "demo"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command: str) -> None:
     done = tulle(command, "--help")
     assert done.returncode == 0
@@ -45,6 +49,15 @@ def test_every_command_has_help_with_examples(command: str) -> None:
         ["reload"],
         ["reload", "--pid", "1", "--pid-file", "a.pid"],
         ["check"],
+        ["run"],
+        ["run", "--wait", "5", "--", "true"],
+        ["ca"],
+        ["ca", "init", "ca"],
+        ["ca", "issue", "ca"],
+        ["ca", "issue", "ca", "/web", "--life", "1"],
+        ["ca", "issue", "ca", "/web", "--life", "0s"],
+        ["ca", "issue", "ca", "/web", "--key", "dsa"],
+        ["ca", "rotate", "ca", "--root", "now"],
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(words: list[str]) -> None:
@@ -80,6 +93,22 @@ finally:
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stderr == "\n"
+
+
+def test_a_command_line_is_read_in_a_child() -> None:
+    """The master keeps what it has imported for as long as it lives."""
+    program = """
+import sys
+from tulle.proxy.start import Options, read_apart
+words = ["proxy", "-c", "a.yaml", "--workers", "2", "--pid-file", "a.pid", "--zone", "z"]
+read = read_apart(words)
+print(read._replace(command=()), "argparse" in sys.modules, read_apart(["proxy", "--nothing"]))
+"""
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    options = Options({"file": "a.yaml", "zone": "z"}, 2, "a.pid", ())
+    assert done.stdout == f"{options} False 2\n"
+    assert done.stderr.startswith("tulle: ")
 
 
 def test_the_version_is_told() -> None:

@@ -11,13 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.proxy.demos import PATIENCE, Start, all_gone, demos, printed, session_members
 from tulle.controlplane.load import load_config
 from tulle.proxy.demo import mesh, processes
 from tulle.proxy.demo.counters import Counters
@@ -28,51 +28,15 @@ SECONDS = re.compile(
     r"\d+:\d\d shop (?P<rate>\d+)/s p50 \S+ ms p99 \S+ ms v1 \d+ % v2 (?P<new>\d+) % failed (?P<failed>\d+)"
     r" \| reports \d+/s p50 \S+ ms p99 \S+ ms retries \S+ overflow \S+/s errors \S+/s"
 )
-PATIENCE = 100.0  # seconds: a demo begins some ten processes, which others on the machine delay
 RELOADED = re.compile(r"\d+:\d\d reloaded: (\d+/\d+) \(v1/v2\), served by every worker after \d+ ms")
-
-Start = Callable[..., subprocess.Popen[str]]
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a demo in a session of its own, with `tmp_path` for temporary files."""
-    begun = []
-
-    def start(*options: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "TMPDIR": str(tmp_path)}
-        demo = subprocess.Popen(
-            [sys.executable, "-m", "tulle", "demo", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            start_new_session=True,
-        )
-        begun.append(demo)
-        return demo
-
-    yield start
-    for demo in begun:
-        for pid in session_members(demo.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        demo.communicate()
-
-
-def session_members(session: int) -> list[int]:
-    """The processes of a session, which children belong to whatever group they are in."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+    with demos(tmp_path) as start:
+        yield start
 
 
 def lines_until_it_runs(demo: subprocess.Popen[str]) -> list[str]:
@@ -86,36 +50,36 @@ def lines_until_it_runs(demo: subprocess.Popen[str]) -> list[str]:
     pytest.fail(f"the demo has left: {lines}")
 
 
-def all_gone(session: int) -> bool:
-    """Whether a session is empty soon: the last of them may still be on their way out."""
-    deadline = time.monotonic() + PATIENCE
-    while left := session_members(session):
-        if time.monotonic() > deadline:
-            print("still there:", left)
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def test_a_short_run_shows_every_step_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
-    demo = start("--seconds", "6", "--rate", "100")
+def test_a_short_run_ends_by_itself_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
+    demo = start("--seconds", "2", "--rate", "100")
     output, errors = demo.communicate(timeout=PATIENCE)
     assert (demo.returncode, errors) == (0, "")
-    lines = output.splitlines()
-    seconds = [match for line in lines if (match := SECONDS.fullmatch(line))]
-    assert len(seconds) in (5, 6)
-    assert all(int(match["failed"]) == 0 and int(match["rate"]) > 0 for match in seconds)
-    splits = [match[1] for line in lines if (match := RELOADED.fullmatch(line))]
-    assert splits[:3] == ["50/50", "0/100", "50/50"]
-    shares = {int(match["new"]) for match in seconds}
-    assert max(shares) > 90
-    assert min(shares) < 35
-    assert re.search(r"requests to the shop, [34] reloads while they flowed: 0 failed\.", output)
+    seconds = [match for line in output.splitlines() if (match := SECONDS.fullmatch(line))]
+    assert len(seconds) in (1, 2)
+    assert re.search(r"requests to the shop, \S+ reloads? while they flowed: 0 failed\.", output)
     assert re.search(
         r"to the reports: \d+ retr(y|ies), \d+ turned away by the circuit breaker, \d+ errors?\.", output
     )
     assert all_gone(demo.pid)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_step_is_shown_and_no_request_fails(start: Start) -> None:
+    demo = start("--step", "1.5", "--rate", "100")
+    assert demo.stdout
+    splits: list[str] = []
+    shares: set[int] = set()
+    for line in demo.stdout:
+        if reloaded := RELOADED.fullmatch(line.rstrip()):
+            splits.append(reloaded[1])
+        elif figures := SECONDS.fullmatch(line.rstrip()):
+            assert int(figures["failed"]) == 0
+            shares.add(int(figures["new"]))
+        if len(splits) >= 3 and max(shares) > 90 and min(shares) < 35:
+            break
+    assert splits[:3] == ["50/50", "0/100", "50/50"]
+    demo.send_signal(signal.SIGINT)
+    assert re.search(r"\d+ reloads while they flowed: 0 failed\.", demo.communicate(timeout=PATIENCE)[0])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -164,13 +128,6 @@ def test_a_sidecar_that_dies_ends_the_demo(start: Start, tmp_path: Path) -> None
     assert "Traceback" not in errors
     assert all_gone(demo.pid)
     assert list(tmp_path.iterdir()) == []
-
-
-def printed(lines: list[str], pattern: str) -> str:
-    """What the demo's first lines give for a pattern with one group."""
-    match = re.search(pattern, "\n".join(lines))
-    assert match is not None
-    return match[1]
 
 
 def wait_for(demo: subprocess.Popen[str], text: str) -> None:

@@ -70,6 +70,8 @@ def test_a_route_that_forwards(config: Path) -> None:
         "rewrite   /v2/y for inner",
         "timeouts  idle 5m",
         "retries   2 after reset, 503; pauses up to 25ms, doubling to 250ms",
+        "limits    v2: 1,024 connections, 1,024 pending requests, 1,024 requests, 3 retries",
+        "limits    v1: 1,024 connections, 1,024 pending requests, 1,024 requests, 3 retries",
         "headers   of the response: remove server",
         "not by",
         "          stable (prefix /api): would take it, but comes later in the order of precedence",
@@ -129,7 +131,7 @@ def test_the_command(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["explain", "-c", str(config), "-H", "host: a.example.com", "--listener", "web", "GET", "/api"]
     assert run(words, None) == 0
     assert "route     stable (routes.main[1])" in capsys.readouterr().out
-    assert run([*words[:-1], "/nowhere"], None) == 1
+    assert run([*words[:-1], "/nowhere"]) == 1
 
 
 @pytest.mark.parametrize(

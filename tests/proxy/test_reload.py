@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.descriptors import open_files
 from tests.proxy.conftest import Start
 from tests.proxy.running import PATIENCE, ROOT, Backend, Proxy, config, until
 
@@ -133,7 +134,7 @@ def test_a_renamed_listener_keeps_its_socket(start: Start, backend: Backend) -> 
     seen: set[Any] = set()
 
     def ask() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.005):  # the sidecar is to have the CPU
             try:
                 seen.add(proxy.get())
             except OSError as error:
@@ -202,8 +203,7 @@ def test_memory_of_old_versions_is_let_go(start: Start, backend: Backend) -> Non
     proxy = start(config([backend.address])).ready()
 
     def images() -> int:
-        links = [str(link.readlink()) for link in Path(f"/proc/{proxy.pid}/fd").iterdir()]
-        return sum("tulle-routes" in link for link in links)
+        return sum("tulle-routes" in link for link in open_files(proxy.pid).values())
 
     def mapped() -> int:
         maps = Path(f"/proc/{proxy.workers()[0]}/maps").read_text().splitlines()

@@ -2,12 +2,14 @@
 from libc.stdlib cimport free, malloc
 
 from tulle._fast.base.atomic cimport atomic_fetch_add_u32
+from tulle._fast.base.grpc_stats cimport lane_grpc_count
 from tulle._fast.base.histogram cimport Histogram, histogram_octave, histogram_step
 from tulle._fast.base.shared cimport (
     Lane, Series, histogram_record, lane_cluster, lane_endpoint, lane_series, shared_cluster_lines,
     shared_cluster_state, shared_endpoint_health, shared_lane,
 )
 from tulle._fast.base.stats cimport Stats
+from tulle._fast.base.sweep cimport Sweep, sweep_begin, sweep_end, sweep_init, sweep_step
 from tulle._fast.base.types cimport int32_t, uint32_t, uint64_t
 
 cdef extern from "<string.h>" nogil:
@@ -25,6 +27,18 @@ def record(
     series.requests[status // 100] += 1
     histogram_record(stats.shared, own, &series.duration, duration)
     histogram_record(stats.shared, own, &series.upstream, upstream)
+
+
+def record_same(
+    Stats stats, uint32_t lane, uint32_t listener, uint32_t route, uint32_t cluster, uint32_t generation,
+    uint64_t duration, uint32_t times,
+) -> None:
+    """So many durations that are all the same."""
+    cdef Lane *own = shared_lane(stats.shared, lane)
+    cdef Series *series = lane_series(stats.shared, own, listener, route, cluster, generation)
+    cdef uint32_t _time
+    for _time in range(times):
+        histogram_record(stats.shared, own, &series.duration, duration)
 
 
 def flag(Stats stats, uint32_t lane, uint32_t listener, int flag, uint64_t received, uint64_t sent) -> None:
@@ -77,6 +91,16 @@ def count_endpoint(Stats stats, uint32_t lane, uint32_t slot, uint32_t generatio
     lane_endpoint(own, slot).generation = generation
     lane_endpoint(own, slot).requests_active += active
     lane_endpoint(own, slot).requests_total += active
+
+
+def count_grpc(Stats stats, uint32_t lane, ids: tuple[int, int, int, int, int], uint32_t code) -> None:
+    """A call of (listener, route, cluster, generation, name)."""
+    cdef uint32_t listener = ids[0]
+    cdef uint32_t route = ids[1]
+    cdef uint32_t cluster = ids[2]
+    cdef uint32_t generation = ids[3]
+    cdef uint64_t name = ids[4]
+    lane_grpc_count(shared_lane(stats.shared, lane), listener, route, cluster, generation, name, code)
 
 
 def append(Stats stats, uint32_t lane, bytes line) -> bool:
@@ -149,3 +173,24 @@ def fill_structures(Stats stats, uint32_t lane) -> None:
     memset(series, 1, sizeof(series[0]))
     series.listener, series.route, series.cluster, series.cluster_generation = 1, 2, 3, 4
     series.duration, series.upstream = duration, upstream
+
+
+cdef class Sweeper:
+    """Sweeps a lane as its worker does, in steps that the test makes."""
+    cdef Sweep sweep
+    cdef Stats stats
+
+    def __init__(self, Stats stats, uint32_t lane) -> None:
+        self.stats = stats
+        sweep_init(&self.sweep, stats.shared, shared_lane(stats.shared, lane), stats.descriptor)
+
+    def begin(self, int numbers) -> bool:
+        """By the numbers that live, a descriptor, which is closed; whether they make sense."""
+        return sweep_begin(&self.sweep, numbers)
+
+    def step(self, uint32_t most) -> bool:
+        """Go on for so many series; whether there is more to do."""
+        return sweep_step(&self.sweep, most)
+
+    def __dealloc__(self) -> None:
+        sweep_end(&self.sweep)

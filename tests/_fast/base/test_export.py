@@ -10,10 +10,13 @@ import pytest
 from tests._fast.base import shared_writer as writer
 from tulle._fast.base import figures
 from tulle._fast.base.export import export
+from tulle._fast.base.grpc_figures import grpc_calls
 from tulle._fast.base.seed import OWN, seed
 from tulle._fast.base.stats import Stats, create
 
 SERIES = {"listener": 1, "route": 2, "cluster": 5, "cluster_generation": 2}
+CALL = (1, 2, 3, 9, 2**64 - 1)
+UNNAMED = (0, 2, 3, 9, 0)
 BOUNDS = (1_000_000, 5_000_000, 25_000_000)
 
 
@@ -36,6 +39,9 @@ def traffic(stats: Stats) -> None:
     writer.record(stats, 2, 1, 2, 3, 8, 200, 1, 1)
     writer.flag(stats, 1, 5, figures.FLAGS.index("NR"), 10, 20)
     writer.hold(stats, 3, 2, 0, 4)
+    for lane in range(3):
+        writer.count_grpc(stats, lane, CALL, 14)
+        writer.count_grpc(stats, lane, UNNAMED, 0)
 
 
 def sent(stats: Stats, without: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -55,6 +61,7 @@ def read(stats: Stats) -> dict[str, Any]:
         "fine": figures.durations(stats, upstream=True, by_cluster=True),
         "clusters": figures.clusters(stats),
         "endpoints": figures.endpoints(stats),
+        "grpc": grpc_calls(stats),
     }
 
 
@@ -62,6 +69,24 @@ def test_a_seeded_lane_counts_what_all_lanes_counted(stats: Stats, successor: St
     traffic(stats)
     seed(successor, 1, sent(stats))
     assert read(successor) == read(stats)
+
+
+def test_calls_of_grpc_are_told_apart(stats: Stats, successor: Stats) -> None:
+    traffic(stats)
+    seed(successor, 1, sent(stats))
+    seed(successor, 1, sent(stats))
+    counted = grpc_calls(successor)
+    assert counted.keys() == {CALL, UNNAMED}
+    assert (counted[CALL][14], sum(counted[CALL]), counted[UNNAMED][0]) == (3, 3, 3)
+
+
+def test_calls_that_find_no_room_are_counted_as_such(stats: Stats) -> None:
+    for route in range(1, 30_001):
+        writer.count_grpc(stats, 0, (1, route, 3, 4, 5), 0)
+    counted = grpc_calls(stats)
+    overflow = figures.totals(stats)["grpc_overflow"]
+    assert len(counted) <= 16384 and overflow > 0
+    assert len(counted) + overflow == 30_000
 
 
 def test_every_field_of_the_structures_is_carried(stats: Stats, successor: Stats) -> None:
@@ -139,6 +164,15 @@ def test_buckets_of_another_width_fall_into_ours(successor: Stats) -> None:
     seed(successor, 1, exported)
     (words,) = figures.series(successor, BOUNDS).values()
     assert list(words[figures.SERIES_HEAD :][:6]) == [6, 600, 0, 3, 0, 3]
+
+
+def test_many_durations_in_one_bucket_are_carried(stats: Stats, successor: Stats) -> None:
+    writer.record_same(stats, 0, 1, 2, 3, 9, 2_000_000, 70_000)
+    seed(successor, 1, sent(stats))
+    writer.record_same(stats, 0, 1, 2, 3, 9, 2_000_000, 70_000)
+    seed(successor, 1, sent(stats))
+    assert read(successor) == read(stats)
+    assert figures.series(successor, BOUNDS)[1, 2, 3, 9][figures.SERIES_HEAD] == 140_000
 
 
 def test_what_finds_no_room_takes_nothing_from_others(stats: Stats, successor: Stats) -> None:

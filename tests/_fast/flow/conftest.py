@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests._fast.flow.lab import Lab
+from tests._fast.flow.papers import Papers
 
 Laboratory = Callable[..., Lab]
 
@@ -41,3 +42,9 @@ def laboratory(labs: dict[str, Lab], tmp_path_factory: pytest.TempPathFactory) -
 def lab(laboratory: Laboratory) -> Lab:
     """The plain one."""
     return laboratory()
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    """A root of the module's own, and certificates from it."""
+    return Papers(tmp_path_factory.mktemp("papers"))

@@ -4,7 +4,7 @@ import selectors
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -174,3 +174,34 @@ def crowd(
     finally:
         for client in clients:
             client.join()
+
+
+@contextmanager
+def lasting_crowd(
+    connect: Callable[[], socket.socket],
+    count: int,
+    sent: Callable[[int], bytes],
+    *,
+    fresh: bool = False,
+    pause: float = 0.0,
+) -> Iterator[list[Client]]:
+    """A crowd in which each asks the same until the block ends, `pause` seconds after each answer."""
+    done = threading.Event()
+
+    def requests(index: int) -> Iterator[bytes]:
+        while not done.wait(pause):
+            yield sent(index)
+
+    with crowd(connect, count, requests, fresh) as clients:
+        try:
+            yield clients
+        finally:
+            done.set()
+
+
+def check_all_answered(clients: Iterable[Client]) -> None:
+    """Each has had answers, all of them good ones."""
+    for client in clients:
+        assert client.broken == []
+        assert client.answers
+        assert {answer.status for answer in client.answers} == {200}

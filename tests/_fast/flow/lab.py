@@ -1,5 +1,7 @@
 """A sidecar between a test's own clients and its own backend, and what must hold after every test."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,16 @@ def make_config(
     cluster: Section | None = None,
     routes: list[Section] | None = None,
     more_clusters: dict[str, Section] | None = None,
+    more_listeners: list[Section] | None = None,
     **top: Any,
 ) -> Section:
     """One listener, one route to one cluster, with these sections changed; `routes` come before the route."""
     return {
         "workers": workers,
-        "listeners": [{"name": "web", "address": "127.0.0.1:0", "routes": "main"} | (listener or {})],
+        "listeners": [
+            {"name": "web", "address": "127.0.0.1:0", "routes": "main"} | (listener or {}),
+            *(more_listeners or []),
+        ],
         "routes": {
             "main": [*(routes or []), {"name": "all", "backends": [{"cluster": "c"}]} | (route or {})]
         },
@@ -45,8 +51,15 @@ class Lab:
         self.peers: list[Peer] = []
         self.deaths = 0  # of workers, that tests have brought about
 
-    def client(self, host: str = "127.0.0.1") -> Peer:
-        return self.keep(Peer(self.sidecar.connect(host)))
+    def client(self, host: str = "127.0.0.1", source: str = "") -> Peer:
+        return self.keep(Peer(self.sidecar.connect(host, source)))
+
+    def turned_away(self, host: str = "127.0.0.1", source: str = "") -> bool:
+        """Whether a connection ends without a byte, which may be before it is known to have begun."""
+        try:
+            return self.client(host, source).expect_gone() == b""
+        except ConnectionResetError:
+            return True
 
     def accept(self) -> Peer:
         """The next connection that the sidecar opens to the backend."""
@@ -80,6 +93,10 @@ class Lab:
         self.deaths += 1
         until(lambda: len(self.sidecar.workers()) == self.config["workers"], "another worker is ready")
 
+    def left(self) -> int:
+        """The exit status of the sidecar, once it has left."""
+        return self.sidecar.process.wait(20)
+
     def tidy(self) -> None:
         """After every test: all that was occupied is free, and no worker has died."""
         for peer in self.peers:
@@ -88,9 +105,21 @@ class Lab:
         while self.backend.waiting():
             self.backend.accept().close()
         self.sidecar.wait_quiet()
-        deaths = self.sidecar.words().count("was ended by")
-        assert deaths == self.deaths, self.sidecar.words()
+        until(lambda: self.sidecar.words().count("was ended by") >= self.deaths, "all deaths are told")
+        assert self.sidecar.words().count("was ended by") == self.deaths, self.sidecar.words()
 
     def close(self) -> None:
         self.backend.close()
         self.sidecar.stop()
+
+
+@contextmanager
+def own_lab(folder: Path, **sections: Any) -> Iterator[Lab]:
+    """A sidecar for one test, which may end it."""
+    lab = Lab(folder, **sections)
+    try:
+        yield lab
+    finally:
+        for peer in lab.peers:
+            peer.close()
+        lab.close()

@@ -23,16 +23,8 @@ from tulle._fast.flow.types cimport (
 )
 from tulle._fast.flow.upstream cimport host_ref, host_unref
 from tulle._fast.http.message cimport METHOD_GET
-from tulle._fast.net.system cimport read
+from tulle._fast.net.system cimport POLLIN, poll, pollfd, read
 from tulle._fast.policy.image cimport RouteEntry
-
-cdef extern from "<poll.h>" nogil:
-    cdef struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd *watched, unsigned long count, int milliseconds) noexcept
-    short POLLIN
 
 cdef enum:
     HOSTS = 3
@@ -149,7 +141,7 @@ cdef Party *party_new(
 
 
 cdef void guest_start(Party *party, Exchange *x, uint32_t host, bint fresh) noexcept nogil:
-    cdef Attempt *attempt = &x.attempt
+    cdef Attempt *attempt = &x.first
     cdef int result
     memset(x, 0, sizeof(Exchange))
     x.route = &party.route
@@ -169,7 +161,7 @@ cdef void guest_start(Party *party, Exchange *x, uint32_t host, bint fresh) noex
 
 cdef void guest_step(Party *party, Exchange *x, bint well) noexcept nogil:
     """Go on with a request that is under way: it is connected, or it ends, and if `well` its connection is kept."""
-    cdef Attempt *attempt = &x.attempt
+    cdef Attempt *attempt = &x.first
     cdef Upstream *upstream = attempt.upstream
     if attempt.state == ATTEMPT_CONNECTING and well:
         upstream.state = UPSTREAM_BUSY
@@ -212,9 +204,9 @@ cdef bint party_run(Party *party, uint32_t requests) noexcept nogil:
         heed_wakes(party, 0)
         party.worker.loop.now = clock_monotonic()
         x = &party.guests[random_below(&party.worker.random, GUESTS)]
-        if x.attempt.state != ATTEMPT_NONE:
+        if x.first.state != ATTEMPT_NONE:
             # Those that wait are left to it, nearly always
-            if x.attempt.state != ATTEMPT_WAITING or random_below(&party.worker.random, 8) == 0:
+            if x.first.state != ATTEMPT_WAITING or random_below(&party.worker.random, 8) == 0:
                 guest_step(party, x, random_below(&party.worker.random, 8) != 0)
         elif requests > 0:
             requests -= 1
@@ -223,8 +215,8 @@ cdef bint party_run(Party *party, uint32_t requests) noexcept nogil:
         idle = 0
         waiting = 0
         for index in range(<uint32_t>GUESTS):
-            idle += party.guests[index].attempt.state == ATTEMPT_NONE
-            waiting += party.guests[index].attempt.state == ATTEMPT_WAITING
+            idle += party.guests[index].first.state == ATTEMPT_NONE
+            waiting += party.guests[index].first.state == ATTEMPT_WAITING
         if requests == 0 and idle == GUESTS:
             return True
         if waiting == GUESTS or (requests == 0 and idle + waiting == GUESTS):
@@ -306,13 +298,13 @@ cdef class Workers:
     def start(self, uint32_t lane, uint32_t guest, uint32_t host, bint fresh) -> None:
         """Begin a request; nothing happens when this one is under way."""
         cdef Exchange *x = self.guest(lane, guest)
-        if x.attempt.state == ATTEMPT_NONE:
+        if x.first.state == ATTEMPT_NONE:
             guest_start(self.parties[lane], x, host, fresh)
 
     def step(self, uint32_t lane, uint32_t guest, bint well) -> None:
         """As `guest_step`; nothing happens when there is no such request."""
         cdef Exchange *x = self.guest(lane, guest)
-        if x.attempt.state != ATTEMPT_NONE:
+        if x.first.state != ATTEMPT_NONE:
             guest_step(self.parties[lane], x, well)
 
     def heed(self, uint32_t lane) -> bool:
@@ -321,7 +313,7 @@ cdef class Workers:
 
     def states(self, uint32_t lane) -> list[int]:
         """AttemptState of each request."""
-        return [self.parties[lane].guests[guest].attempt.state for guest in range(GUESTS)]
+        return [self.parties[lane].guests[guest].first.state for guest in range(GUESTS)]
 
     def idle(self, uint32_t lane) -> int:
         """Connections that it keeps."""

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tests._fast.flow.peers import PATIENCE
+from tests.descriptors import open_files
 from tulle._fast.base import figures
 from tulle._fast.base.stats import Stats
 
@@ -59,9 +60,9 @@ class Sidecar:
     def write(self, config: dict[str, Any]) -> None:
         self.file.write_text(json.dumps(config))
 
-    def connect(self, host: str = "127.0.0.1") -> socket.socket:
-        """To the listener on this address of loopback."""
-        return socket.create_connection((host, self.ports[host]), PATIENCE)
+    def connect(self, host: str = "127.0.0.1", source: str = "") -> socket.socket:
+        """To the listener on this address of loopback, from another of them if that is to be so."""
+        return socket.create_connection((host, self.ports[host]), PATIENCE, (source, 0) if source else None)
 
     # -- its processes ---------------------------------------------------------------------------------------
 
@@ -77,15 +78,8 @@ class Sidecar:
     @contextmanager
     def asleep(self) -> Iterator[None]:
         """No worker runs meanwhile: what happens is one batch of events for it when it wakes."""
-        workers = self.workers()
-        for worker in workers:
-            os.kill(worker, signal.SIGSTOP)
-        try:
-            until(lambda: all(process_state(worker) == "T" for worker in workers), "all are stopped")
+        with asleep(*self.workers()):
             yield
-        finally:
-            for worker in workers:
-                os.kill(worker, signal.SIGCONT)
 
     def words(self) -> str:
         """All that it wrote to stderr."""
@@ -123,7 +117,8 @@ class Sidecar:
     def kill(self) -> None:
         """With all its processes, which are of one session."""
         for number in process_ids_of_session(self.process.pid):
-            with_suppressed(number)
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         self.process.wait()
 
     # -- its figures -----------------------------------------------------------------------------------------
@@ -179,11 +174,18 @@ class Sidecar:
             time.sleep(0.0005)
 
 
-def with_suppressed(pid: int) -> None:
+@contextmanager
+def asleep(*pids: int) -> Iterator[None]:
+    """None of these processes runs meanwhile; the test may kill one of them."""
     try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        until(lambda: all(process_state(pid) == "T" for pid in pids), "all are stopped")
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def process_state(pid: int) -> str:
@@ -212,8 +214,8 @@ def process_ids_of_session(session: int) -> list[int]:
 def listening_ports(pid: int) -> dict[str, int]:
     """By IP address: the port that a process listens on there."""
     inodes = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        if match := re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink())):
+    for target in open_files(pid).values():
+        if match := re.fullmatch(r"socket:\[(\d+)\]", target):
             inodes.add(match[1])
     ports = {}
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
@@ -234,7 +236,7 @@ def in_memory_order(digits: str) -> bytes:
 
 def shared_memory(pid: int) -> int:
     """A descriptor of the memory that the sidecar's processes share."""
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        if str(descriptor.readlink()).startswith("/memfd:tulle-shared"):
+    for descriptor, target in open_files(pid).items():
+        if target.startswith("/memfd:tulle-shared"):
             return os.open(descriptor, os.O_RDWR | os.O_CLOEXEC)
     raise AssertionError("the sidecar has no shared memory")

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ import pytest
 
 from tests._fast.flow.lab import make_config
 from tests._fast.flow.sidecar import Sidecar, until
+from tests.servers import QuietServer
 
 
 class Named(BaseHTTPRequestHandler):
     """Answers with the port that it listens on."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two segments (RFC 896)
 
     def do_GET(self) -> None:
         body = str(self.server.server_address[1]).encode()
@@ -33,10 +35,9 @@ class Named(BaseHTTPRequestHandler):
 
 @contextmanager
 def backends(count: int) -> Iterator[list[str]]:
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Named) for _ in range(count)]
+    servers = [QuietServer(("127.0.0.1", 0), Named) for _ in range(count)]
     threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in servers]
-    for server, thread in zip(servers, threads, strict=True):
-        server.daemon_threads = True
+    for thread in threads:
         thread.start()
     try:
         yield [f"127.0.0.1:{server.server_address[1]}" for server in servers]
@@ -92,13 +93,15 @@ def test_requests_stay_with_what_they_are_hashed_on(tmp_path: Path, algorithm: s
             assert len(seen) == 1, "whichever worker takes it"
             homes[user] = seen.pop()
             assert asked.ask(f"/?user=other{user}", x_user=f"u{user}")[0] == homes[user], "terminal"
-        assert len(set(homes.values())) == 5
+        # by chance one of five gets none of thirty users once in two hundred times, and of a hundred never
+        others = {asked.ask(x_user=f"u{user}")[0] for user in range(30, 100)}
+        assert len({*homes.values(), *others}) == 5
         for user in range(30):
             assert len({asked.ask(f"/?a=1&user={user}")[0] for _ in range(3)}) == 1
             assert len({asked.ask(cookie=f'a=b; user="{user}"')[0] for _ in range(3)}) == 1
             assert asked.ask(cookie=f"user={user}")[0] == asked.ask(cookie=f"x=1; user={user}; z=2")[0]
         assert asked.ask("/?user=%41+")[0] == asked.ask("/?user=A%20")[0]
-        combined = {asked.ask(f"/?user={user}", cookie="user=7")[0] for user in range(30)}
+        combined = {asked.ask(f"/?user={user}", cookie="user=7")[0] for user in range(100)}
         assert len(combined) == 5, "items that are not terminal are put together"
         assert len({asked.ask()[0] for _ in range(60)}) == 5, "nothing to go by"
 

@@ -26,6 +26,10 @@ PATIENCE = 30.0  # of a client for an answer: the sidecar's own limits are below
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "retries": {"route": {"retries": {"on": ["reset", "5xx", "connect-failure"], "attempts": 2}}},
+    "hedging": {
+        "route": {"hedging": {"delay": "1ms"}, "retries": {"on": ["reset", "5xx"], "attempts": 1}},
+        "cluster": {"circuit_breaker": {"max_retries": None}},
+    },
     "tight": {
         "cluster": {
             "circuit_breaker": {"max_connections": 3, "max_pending_requests": 4, "max_requests": 6},

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests._fast.flow.conftest import Laboratory
+from tests._fast.flow.h2_peer import H2Peer
 from tests._fast.flow.lab import Lab
 from tests._fast.flow.peers import Fields, request, response
 
@@ -244,9 +245,20 @@ def test_nothing_is_added_where_nothing_is_wanted(laboratory: Laboratory) -> Non
 
 def test_via(laboratory: Laboratory) -> None:
     lab = laboratory(listener={"via": "tulle"})
-    seen, got = lab.exchange(request("GET", "/", b"Via: 1.0 fred"), response(b"", b"Via: 1.1 backend"))
-    assert seen.all(b"via")[0] == b"1.0 fred" and seen.all(b"via")[1].endswith(b"tulle")
-    assert got.all(b"via")[0] == b"1.1 backend" and got.all(b"via")[1].endswith(b"tulle")
+    old = response(b"", b"Via: 1.1 backend").replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    seen, got = lab.exchange(request("GET", "/", b"Via: 1.0 fred"), old)
+    assert seen.all(b"via") == [b"1.0 fred", b"1.1 tulle"], "the version in which it has come"
+    assert got.all(b"via") == [b"1.1 backend", b"1.0 tulle"]
+
+
+def test_via_after_http2(laboratory: Laboratory) -> None:
+    lab = laboratory(listener={"via": "tulle"})
+    client = H2Peer(lab.client())
+    stream = client.ask()
+    upstream = lab.accept()
+    assert upstream.read_request().all(b"via") == [b"2.0 tulle"]
+    upstream.send(response())
+    assert client.answer(stream).one(b"via") == b"1.1 tulle"
 
 
 # -- sizes ---------------------------------------------------------------------------------------------

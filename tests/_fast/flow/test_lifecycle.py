@@ -2,32 +2,15 @@
 
 import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests._fast.flow.crowd import Client, Server, crowd
-from tests._fast.flow.lab import Lab, make_config
+from tests._fast.flow.crowd import Client, Server, check_all_answered, lasting_crowd
+from tests._fast.flow.lab import Lab, make_config, own_lab
 from tests._fast.flow.peers import Peer, request, response
 from tests._fast.flow.sidecar import until
-
-
-@contextmanager
-def own_lab(folder: Path, **sections: Any) -> Iterator[Lab]:
-    """A sidecar for one test, which may end it."""
-    lab = Lab(folder, **sections)
-    try:
-        yield lab
-        for peer in lab.peers:
-            peer.close()
-    finally:
-        for peer in lab.peers:
-            peer.close()
-        lab.close()
 
 
 def begin(lab: Lab, sent: bytes) -> tuple[Peer, Peer]:
@@ -36,11 +19,6 @@ def begin(lab: Lab, sent: bytes) -> tuple[Peer, Peer]:
     upstream = lab.accept()
     upstream.read_head()
     return client, upstream
-
-
-def left(lab: Lab) -> int:
-    """The exit status of the sidecar, once it has left."""
-    return lab.sidecar.process.wait(20)
 
 
 # -- drain ------------------------------------------------------------------------------------------------
@@ -73,7 +51,7 @@ def test_requests_under_way_are_finished(tmp_path: Path) -> None:
         sent_to.send(response(b"thanks"))
         assert sending.read_response().body == b"thanks"
         sending.expect_end()
-        assert left(lab) == 0
+        assert lab.left() == 0
 
 
 def test_nobody_is_let_in_any_more(tmp_path: Path) -> None:
@@ -86,7 +64,7 @@ def test_nobody_is_let_in_any_more(tmp_path: Path) -> None:
             lab.client()
         upstream.send(response())
         assert client.read_response().status == 200
-        assert left(lab) == 0
+        assert lab.left() == 0
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -101,9 +79,9 @@ def test_connections_in_the_queue_are_served(tmp_path: Path, workers: int) -> No
             lab.sidecar.terminate()
             lab.sidecar.wait_for_line("draining")
         for client in clients:
-            got = client.read_response()
-            assert (got.body, got.one(b"connection")) == (b"served", b"close")
-        assert left(lab) == 0
+            assert client.read_response().body == b"served"
+            client.expect_end()
+        assert lab.left() == 0
         assert pids
 
 
@@ -112,7 +90,7 @@ def test_the_drain_ends_at_its_deadline(tmp_path: Path) -> None:
         client, _ = begin(lab, request())
         lab.sidecar.terminate()
         client.expect_gone()
-        assert left(lab) == 0
+        assert lab.left() == 0
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
@@ -122,7 +100,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         lab.sidecar.wait_for_line("draining")
         lab.sidecar.terminate()
         client.expect_gone()
-        assert left(lab) == 0
+        assert lab.left() == 0
 
 
 def test_a_tunnel_is_let_go_at_the_deadline(tmp_path: Path) -> None:
@@ -140,7 +118,7 @@ def test_a_tunnel_is_let_go_at_the_deadline(tmp_path: Path) -> None:
         client.send(b"still ")
         assert upstream.read(6) == b"still "
         client.expect_gone()
-        assert left(lab) == 0
+        assert lab.left() == 0
 
 
 def test_workers_drain_when_the_master_has_died(tmp_path: Path) -> None:
@@ -204,21 +182,16 @@ def test_a_request_under_way_ends_as_it_began(tmp_path: Path) -> None:
 def test_no_request_fails_by_a_reload(tmp_path: Path) -> None:
     """Under load, many times over; every answer is of one table or of the other."""
     with Server(body=b"backend") as server, own_lab(tmp_path, endpoints=[server.address], workers=2) as lab:
-        stop = threading.Event()
 
-        def requests(client: int) -> Iterator[bytes]:
-            while not stop.is_set():
-                yield request("GET", "/version" if client % 2 else "/", b"X-Client: %d" % client)
+        def version(client: int) -> bytes:
+            return request("GET", "/version" if client % 2 else "/", b"X-Client: %d" % client)
 
         lab.sidecar.reload(make_config([server.address], workers=2, routes=fixed("0")))
-        with crowd(lab.sidecar.connect, 8, requests) as clients:
-            try:
-                for number in range(1, 7):
-                    config = make_config([server.address], workers=2 + number % 2, routes=fixed(str(number)))
-                    lab.sidecar.reload(config)
-                wait_for_answers(clients, 100)
-            finally:
-                stop.set()
+        with lasting_crowd(lab.sidecar.connect, 8, version) as clients:
+            for number in range(1, 7):
+                config = make_config([server.address], workers=2 + number % 2, routes=fixed(str(number)))
+                lab.sidecar.reload(config)
+            wait_for_answers(clients, 100)
         check_all_answered(clients)
         versions = [int(answer.body) for client in clients[1::2] for answer in client.answers]
         assert set(versions) == set(range(7))
@@ -229,13 +202,6 @@ def test_no_request_fails_by_a_reload(tmp_path: Path) -> None:
 
 def fixed(text: str) -> list[dict[str, Any]]:
     return [{"matches": [{"path": {"exact": "/version"}}], "response": {"body": text}}]
-
-
-def check_all_answered(clients: list[Client]) -> None:
-    for client in clients:
-        assert client.broken == []
-        assert client.answers
-        assert {answer.status for answer in client.answers} == {200}
 
 
 def test_a_refused_reload_changes_nothing(tmp_path: Path) -> None:
@@ -312,24 +278,16 @@ def test_a_killed_worker_fails_only_what_it_held(tmp_path: Path) -> None:
     """Under load, several times: each client loses at most the request that was under way, and only that."""
     kills = 3
     with Server(body=b"ok") as server, own_lab(tmp_path, endpoints=[server.address], workers=4) as lab:
-        stop = threading.Event()
-
-        def requests(client: int) -> Iterator[bytes]:
-            while not stop.is_set():
-                yield request()
-
-        with crowd(lab.sidecar.connect, 16, requests) as clients:
-            try:
-                for _ in range(kills):
-                    until(lambda: len(lab.sidecar.workers()) == 4, "all workers serve")
-                    wait_for_answers(clients, 200)
-                    os.kill(lab.sidecar.workers()[0], signal.SIGKILL)
-                until(
-                    lambda: lab.sidecar.words().count("was ended by SIGKILL") == kills, "the deaths are told"
-                )
+        with lasting_crowd(lab.sidecar.connect, 16, lambda client: request()) as clients:
+            for killed in range(1, kills + 1):
                 until(lambda: len(lab.sidecar.workers()) == 4, "all workers serve")
-            finally:
-                stop.set()
+                wait_for_answers(clients, 200)
+                os.kill(lab.sidecar.workers()[0], signal.SIGKILL)
+                until(
+                    lambda killed=killed: lab.sidecar.words().count("was ended by SIGKILL") == killed,
+                    "the death is told",
+                )
+            until(lambda: len(lab.sidecar.workers()) == 4, "all workers serve")
         for client in clients:
             assert {answer.status for answer in client.answers} == {200}
             assert len(client.broken) <= kills

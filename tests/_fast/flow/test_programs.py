@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -10,26 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests._fast.flow.conftest import Laboratory
 from tests._fast.flow.crowd import Server
 from tests._fast.flow.lab import Lab
-from tests._fast.flow.sidecar import until
 
 Program = Callable[[str], str]
 
-NGINX = """
-daemon off;
-master_process off;
-error_log stderr warn;
-pid {folder}/nginx.pid;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+HTTP = """
     client_max_body_size 0;
     keepalive_requests {keepalive_requests};
     keepalive_timeout 60s;
@@ -43,7 +30,6 @@ http {{
         location /moved {{ return 301 /elsewhere; }}
         location /echo {{ client_body_buffer_size 32m; return 200 "$request_method $content_length"; }}
     }}
-}}
 """
 
 
@@ -57,19 +43,9 @@ def nginx(
     www.mkdir()
     for name, size in (("small", 100), ("middle", 100_000), ("large", 10_000_000)):
         (www / name).write_bytes(os.urandom(size // 2).hex().encode())
-    config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, keepalive_requests=request.param))
-    process = subprocess.Popen(
-        [program("nginx"), "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until(lambda: (folder / "nginx.sock").exists() or process.poll() is not None, "nginx listens")
-        assert process.poll() is None, (folder / "error.log").read_text()
+    http = HTTP.format(folder=folder, keepalive_requests=request.param)
+    with programs.nginx(program("nginx"), folder, http):
         yield folder
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
 
 
 @pytest.fixture
@@ -147,17 +123,9 @@ def test_h2load_gets_every_answer_over_http_1(
     """It asks a fixed number of times, also without waiting for answers."""
     port = before_nginx.sidecar.ports["127.0.0.1"]
     asked, flags = 2000, before_nginx.sidecar.flags()
-    options = ["--h1", f"-n{asked}", f"-c{clients}", f"-m{pipelined}", "-t1"]
-    shown = subprocess.run(
-        [program("h2load"), *options, f"http://127.0.0.1:{port}/small"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    outcome = (
-        f"{asked} total, {asked} started, {asked} done, {asked} succeeded, 0 failed, 0 errored, 0 timeout"
-    )
-    assert f"requests: {outcome}" in shown, shown
+    options = ["--h1", f"-c{clients}", f"-m{pipelined}"]
+    shown = programs.h2load(program("h2load"), f"http://127.0.0.1:{port}/small", asked, *options)
+    assert f"requests: {asked} total, {asked} started, " in shown, shown
     assert f"status codes: {asked} 2xx, 0 3xx, 0 4xx, 0 5xx" in shown, shown
     before_nginx.sidecar.wait_for("requests_active", 0)
     assert before_nginx.sidecar.flags() == flags

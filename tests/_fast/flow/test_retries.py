@@ -1,5 +1,7 @@
 """Further tries: for which failures, how many, of which requests, and with which body."""
 
+from threading import Thread
+
 import pytest
 
 from tests._fast.flow.conftest import Laboratory
@@ -329,3 +331,41 @@ def test_what_comes_behind_a_replay_is_kept_for_the_next(laboratory: Laboratory)
     assert message.body == b"firstsecondlast"
     upstream.send(response())
     assert client.read_response().status == 200
+
+
+def test_an_answer_that_begins_before_the_replay_has_been_sent(laboratory: Laboratory) -> None:
+    """The rest of the body goes out all the same: a hole in it would be filled with the next request."""
+    lab = retrying(laboratory, "503", max_replay_body="16MiB")
+    body = bytes(range(256)) * 40_000  # more than the kernel keeps for the two
+    client = lab.client()
+    sending = Thread(target=client.send, args=(request("PUT", body=body),))
+    sending.start()
+    answer_next(lab, UNAVAILABLE)
+    sending.join()
+    upstream = lab.accept()
+    head = upstream.read_head()
+    upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+    assert client.read_head().status == 200
+    upstream.read_body(head, until_close=False)
+    assert head.body == body
+    upstream.send(b"rest")
+    assert client.read(8) == b"halfrest"
+    client.send(request())
+    assert upstream.read_request().start == b"GET / HTTP/1.1"
+    upstream.send(response(b"next"))
+    assert client.read_response().body == b"next"
+
+
+def test_a_stream_that_was_tried_again_keeps_no_place_among_the_retries(laboratory: Laboratory) -> None:
+    """A place is for the retrying; the answer that came of it may go on for hours."""
+    lab = laboratory(
+        route={"retries": {"on": ["503"], "attempts": 1, "backoff": SOON}},
+        cluster={"circuit_breaker": {"max_retries": 1}},
+    )
+    for _ in range(3):
+        client = lab.client()
+        client.send(request())
+        answer_next(lab, UNAVAILABLE)
+        answer_next(lab, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nevent\r\n")
+        assert client.read_head().status == 200
+    assert lab.sidecar.flags() == {}

@@ -103,7 +103,7 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(laboratory: Laboratory,
     [
         ("2s", {}, b"3"),
         ("2s", {}, b"99999999999999"),
-        ("2s", {}, in_seconds(3600)),
+        pytest.param("2s", {}, in_seconds(3600), id="a date"),
         ("1m", {"timeouts": {"request": "3s"}}, b"3"),
         ("1h", {}, b"60"),  # the head has to come within 15 s
     ],

@@ -1,11 +1,8 @@
 """How exchanges end when an end is late, long, or not the one that was expected."""
 
 import json
-import os
-import signal
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,18 +14,6 @@ from tests._fast.flow.sidecar import until
 from tests._fast.flow.test_tunnels import open_tunnel
 
 OWN_HOST = "127.7.7.7"  # nobody connects from here, so a port that was free stays so
-
-
-@contextmanager
-def paused_worker(lab: Lab) -> Iterator[None]:
-    """What comes meanwhile is met by the one worker in one turn."""
-    (pid,) = lab.sidecar.workers()
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "it stands")
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_response_whose_first_chunk_is_bad_is_logged_with_its_fields(
@@ -62,7 +47,7 @@ def test_a_line_of_the_log_is_json_whatever_the_target(laboratory: Laboratory, t
 def test_a_request_that_has_arrived_is_served_by_a_drain(laboratory: Laboratory) -> None:
     """Connections that wait for their turn, or that say their first words just now, are not idle."""
     lab = laboratory(drain_timeout="8s")
-    with paused_worker(lab):
+    with lab.sidecar.asleep():
         clients = [lab.client() for _ in range(5)]
         for client in clients:
             client.send(request())

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests._fast.flow.conftest import Laboratory
+from tests._fast.flow.h2_peer import H2Peer
 from tests._fast.flow.lab import Lab
 from tests._fast.flow.peers import Peer, Unconnectable, request, response
 from tests._fast.flow.sidecar import until
@@ -150,6 +151,22 @@ def test_the_time_of_a_head_begins_with_its_first_byte(laboratory: Laboratory) -
     with takes(0.25):
         client.send(b"GET")
         assert client.read_response().status == 408
+
+
+def test_an_idle_time_that_is_for_ever(laboratory: Laboratory) -> None:
+    """Connections of either version outlive many turns of the loop without a request."""
+    lab = laboratory(listener={"idle_timeout": "0s"}, routes=[{"name": "here", "response": {"body": "x"}}])
+    idle, other = lab.client(), lab.client()
+    shared = H2Peer(lab.client())
+    idle.send(request())
+    assert idle.read_response().body == b"x"
+    assert shared.answer(shared.ask()).body == b"x"
+    for _ in range(30):
+        other.send(request())
+        assert other.read_response().body == b"x"
+    idle.send(request())
+    assert idle.read_response().body == b"x"
+    assert shared.answer(shared.ask()).body == b"x" and shared.goaways == []
 
 
 def test_keep_alive_idle(laboratory: Laboratory) -> None:
@@ -323,6 +340,23 @@ def test_a_try_that_has_begun_to_answer_may_take_its_time(laboratory: Laboratory
     time.sleep(0.3)  # what is tried is that nothing happens meanwhile
     upstream.send(b"lf")
     assert client.read(4) == b"half"
+
+
+def test_a_try_has_its_time_from_the_end_of_the_request(laboratory: Laboratory) -> None:
+    """How slowly a client sends is nothing that another host would do better."""
+    lab = laboratory(route={"timeouts": {"per_try": "150ms", "request": "10s"}})
+    client, upstream = begin(lab, request("PUT", "/", CHUNKED) + b"5\r\nfirst\r\n")
+    upstream.read_until(b"first\r\n")
+    time.sleep(0.3)  # what is tried is that nothing happens meanwhile
+    client.send(b"4\r\nlast\r\n0\r\n\r\n")
+    upstream.read_until(b"0\r\n\r\n")
+    upstream.send(response(b"in time"))
+    assert client.read_response().body == b"in time"
+    client.send(request("PUT", "/", CHUNKED) + b"5\r\nagain\r\n")
+    upstream.read_until(b"again\r\n")
+    with takes(0.15):
+        client.send(b"0\r\n\r\n")
+        assert client.read_response().status == 504
 
 
 def test_the_last_try_that_takes_too_long(laboratory: Laboratory) -> None:

@@ -1,14 +1,18 @@
 """After 101, or 2xx to a CONNECT, bytes go both ways until both have ended (RFC 9110 sections 7.8, 9.3.6)."""
 
 import os
+import select
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests._fast.flow.conftest import Laboratory
 from tests._fast.flow.lab import Lab
-from tests._fast.flow.peers import Peer, request, response
+from tests._fast.flow.peers import PATIENCE, Peer, request, response
 from tests._fast.flow.sidecar import until
+from tests.descriptors import open_files
 
+PIPES_KEPT = 8  # by a worker, for whoever needs one next
 WEBSOCKET = [
     b"Connection: keep-alive, Upgrade",
     b"Upgrade: websocket",
@@ -108,6 +112,72 @@ def test_a_long_farewell_to_a_slow_reader(lab: Lab) -> None:
     assert bytes(client.received).endswith(data)
 
 
+def stuff(sender: Peer) -> int:
+    """Send until nobody takes any more; the number of bytes."""
+    sender.connection.setblocking(False)
+    sent, idle = 0, 0
+    while idle < 20:
+        try:
+            sent += sender.connection.send(bytes(65536))
+            idle = 0
+        except BlockingIOError:
+            idle += 1
+            select.select([], [sender.connection], [], 0.01)
+    sender.connection.settimeout(PATIENCE)
+    return sent
+
+
+def test_an_end_that_has_to_wait_for_a_slow_backend(lab: Lab) -> None:
+    """The client's FIN comes while what it sent before still waits: it is passed on, then the tunnel ends."""
+    client, upstream = open_tunnel(lab)
+    sent = stuff(client)
+    client.half_close()
+    assert len(upstream.read_rest()) == sent
+    upstream.close()
+    assert client.read_rest() == b""
+    until(lambda: lab.sidecar.total("tunnels_active") == 0, "the tunnel has ended")
+
+
+def test_a_slow_client_gets_all_after_both_ends(lab: Lab) -> None:
+    """The tunnel is not over while bytes wait for a client that does not read."""
+    client, upstream = open_tunnel(lab)
+    client.half_close()
+    assert upstream.read_rest() == b""
+    sent = stuff(upstream)
+    upstream.close()
+    until(lambda: lab.sidecar.total("bytes_downstream_sent") > 0, "the first of it is sent")
+    assert lab.sidecar.total("tunnels_active") == 1
+    assert len(client.read_rest()) == sent
+
+
+def test_bulk_goes_through_a_pipe_and_talk_does_not(lab: Lab) -> None:
+    """Long runs of bytes each way, then short ones, then the ends: nothing is lost where the ways change."""
+    client, upstream = open_tunnel(lab)
+    data = os.urandom(8 << 20)
+    for sender, receiver in ((client, upstream), (upstream, client)):
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(sender.send, data)
+            assert receiver.read(len(data)) == data
+            sending.result()
+        for index in range(20):
+            sender.send(b"talk %d" % index)
+            assert receiver.read(len(b"talk %d" % index)) == b"talk %d" % index
+    assert pipes(lab.sidecar.workers()[0]) <= PIPES_KEPT, "an idle tunnel holds no pipe of its own"
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(lambda: (client.send(data), client.half_close()))
+        assert upstream.read_rest() == data
+        sending.result()
+    upstream.send(b"bye")
+    upstream.close()
+    assert client.read_rest() == b"bye"
+
+
+def pipes(pid: int) -> int:
+    """How many pipes a process has open."""
+    names = set(open_files(pid).values())
+    return sum(name.startswith("pipe:") for name in names)
+
+
 @pytest.mark.parametrize("who", ["client", "upstream"])
 def test_a_reset_ends_both_sides(lab: Lab, who: str) -> None:
     client, upstream = open_tunnel(lab)
@@ -142,14 +212,14 @@ def test_an_idle_tunnel_ends(laboratory: Laboratory) -> None:
         assert upstream.read(1) == b"x"
     client.expect_gone()
     upstream.expect_gone()
-    assert lab.sidecar.flags().get("SI") == 1
+    until(lambda: lab.sidecar.flags().get("SI") == 1, "it is counted")
 
 
 def test_the_request_timeout_does_not_end_a_tunnel(laboratory: Laboratory) -> None:
     lab = laboratory(route={"timeouts": {"request": "100ms", "per_try": "100ms", "idle": "400ms"}})
     client, upstream = open_tunnel(lab)
     client.expect_gone()
-    assert lab.sidecar.flags() == {"SI": 1}
+    until(lambda: lab.sidecar.flags() == {"SI": 1}, "it is counted")
     upstream.expect_gone()
 
 

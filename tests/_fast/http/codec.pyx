@@ -70,9 +70,6 @@ FLAGS = {
 
 cdef class Guarded:
     """Memory that ends at a page which must not be touched."""
-    cdef char *pages
-    cdef char *end
-    cdef size_t size
 
     def __cinit__(self, size_t capacity):
         self.size = (capacity // PAGE + 1) * PAGE

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests._fast.http.codec import field_number
+from tulle._fast.policy import route_writer
 
 # In the order of FieldId; a new id is to be added here too.
 NAMES = (
     b"host connection content-length transfer-encoding expect upgrade keep-alive proxy-connection te trailer "
     b"http2-settings x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id via user-agent "
-    b"retry-after traceparent"
+    b"retry-after traceparent cookie set-cookie authorization x-forwarded-client-cert"
 ).split()
 
 
@@ -38,3 +39,8 @@ def test_one_octet_off_is_another_name(name: bytes) -> None:
 def test_unknown_names(name: str) -> None:
     known = dict(zip(NAMES, range(1, 100), strict=False))
     assert field_number(name.encode()) == known.get(name.lower().encode(), 0)
+
+
+def test_edits_of_routes_know_the_same_names() -> None:
+    assert {name.encode() for name in route_writer._FIELDS} == set(NAMES)
+    assert all(number == field_number(name.encode()) for name, number in route_writer._FIELDS.items())

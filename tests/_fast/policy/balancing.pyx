@@ -66,7 +66,7 @@ cdef class Balancer:
         if self.algorithm >= 4:
             return self.next_of(random_next(&self.random))
         if self.algorithm == 3:
-            return lb_peak_ewma_pick(&self.state, &self.random, &self.ewma, self.now)
+            return lb_peak_ewma_pick(&self.state, &self.random, &self.ewma, self.now, self.choices)
         return lb_random_pick(&self.state, &self.random)
 
     cdef int32_t next_of(self, uint64_t hash) noexcept nogil:

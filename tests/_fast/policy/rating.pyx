@@ -6,7 +6,8 @@ from tulle._fast.base.random cimport Random, random_next, random_seed
 from tulle._fast.base.shared cimport RATE_CLIENT_SETS, RATE_WAYS, RateBucket, shared_rate_clients
 from tulle._fast.base.siphash cimport SipHash, SipKey, sip_begin, sip_end, sip_feed
 from tulle._fast.base.stats cimport Stats
-from tulle._fast.base.types cimport uint32_t, uint64_t
+from tulle._fast.base.types cimport uint8_t, uint32_t, uint64_t
+from tulle._fast.policy.client_prefix cimport CLIENT_PREFIX_BYTES, client_prefix
 from tulle._fast.policy.fault cimport fault_hits
 from tulle._fast.policy.image cimport Span
 from tulle._fast.policy.rate_limit cimport RateRule, RateState, RateTable, rate_give_back, rate_look, rate_take
@@ -116,3 +117,10 @@ def siphash(uint64_t low, uint64_t high, list pieces) -> int:
     for piece in pieces:
         sip_feed(&hash, piece, <uint32_t>len(piece))
     return sip_end(&hash)
+
+
+def prefix(bytes text, uint32_t ipv4_bits=32, uint32_t ipv6_bits=64) -> bytes:
+    """The network of an address; empty when it is none."""
+    cdef uint8_t found[CLIENT_PREFIX_BYTES]
+    cdef uint32_t size = client_prefix(text, <uint32_t>len(text), ipv4_bits, ipv6_bits, found)
+    return found[:size]

@@ -14,6 +14,7 @@ from tulle.controlplane.log_format import OPERATORS as NAMES
 from tulle.controlplane.log_format import OPERATORS_OF_HEADERS
 from tulle.controlplane.regex import compile_pattern
 from tulle.controlplane.table import (
+    AdaptiveRow,
     BackendRow,
     ClusterRow,
     EditRow,
@@ -24,6 +25,7 @@ from tulle.controlplane.table import (
     OutlierRow,
     PathEditRow,
     PredicateRow,
+    RateRow,
     ResponseRow,
     RetryBudgetRow,
     RetryRow,
@@ -69,7 +71,9 @@ A_FLAGS: Any = ("merge", "refuse", True, True, "me", True)
 B_FLAGS: Any = ("refuse", "decode", False, False, "", False)
 C_FLAGS: Any = ("keep", "keep", True, False, "", False)
 BUDGET = RetryBudgetRow(21, 22)
+ADAPTIVE = AdaptiveRow(0.5, 0.25, 29, 30, 31, 32, 33, 34, 35)
 RATE = FailureRateRow(23, 24, 25, 26, 27, 28, ("cluster", "endpoint"))
+BREAKERS: Any = {"failure_rate": RATE, "adaptive": ADAPTIVE}
 SUBSETS = ((("a", "b"),), (("c", "d"),))
 TABLE = RoutingTable(
     listeners=(
@@ -79,8 +83,8 @@ TABLE = RoutingTable(
     ),
     tables=(TableRow("one", (FORWARD, REDIRECT)), TableRow("two", (RESPONSE,))),
     clusters=(
-        ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, BUDGET),
-        ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, subsets=SUBSETS, failure_rate=RATE),
+        ClusterRow("c0", (), "least_request", 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, retry_budget=BUDGET),
+        ClusterRow("c1", (), "random", 2, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, subsets=SUBSETS, **BREAKERS),
     ),
     log_format="text",
     log_items=(LogItemRow("", "lit "), LogItemRow("REQ", "", "x-a", "x-b", 5), LogItemRow("METHOD")),
@@ -103,6 +107,29 @@ def test_listeners() -> None:
     assert a["flags"] == 1 | 2 | 4 | 8 | 16 | 64
     assert (b["id"], b["table"], b["protocol"], b["flags"]) == (22, b"two", 1, 32 | 128)
     assert (c["table"], c["protocol"], c["flags"]) == (b"two", 2, 1)
+
+
+def test_routes_that_do_the_same_share_their_entry() -> None:
+    other = replace(FORWARD, name="other", hostnames=("h",), matches=(MatchRow(path="/other"),))
+    slower = replace(FORWARD, name="slower", idle_timeout=4)
+    table = replace(TABLE, tables=(TableRow("one", (FORWARD, other)), TableRow("two", (slower,))))
+    one, two, three = Reader(image(table=table)).routes()["routes"]
+    assert [(route["id"], route["name"]) for route in (one, two, three)] == [
+        (31, b"forward"),
+        (32, b"other"),
+        (33, b"slower"),
+    ]
+    assert one["entry"] == two["entry"] != three["entry"]
+    assert (one["idle_timeout"], three["idle_timeout"]) == (3, 4)
+
+
+def test_routes_with_rate_limits_share_nothing() -> None:
+    """Their buckets are a route's own."""
+    rates = (RateRow("limit", 1, 1_000_000_000, 1, "all"),)
+    limited = replace(FORWARD, rate_limits=rates)
+    table = replace(TABLE, tables=(TableRow("one", (limited, limited)), TableRow("two", (RESPONSE,))))
+    one, two, _ = Reader(image(table=table)).routes()["routes"]
+    assert one["entry"] != two["entry"]
 
 
 def test_a_route_that_forwards() -> None:
@@ -147,7 +174,8 @@ def test_clusters() -> None:
         "slot": 5, "generation": 6, "name": b"c0", "balancer": 1, "choices": 3, "connect_timeout": 11,
         "pending_timeout": 12, "max_connections": 13, "max_pending": 14, "max_requests": 15,
         "max_retries": 16, "pool_idle_timeout": 17, "pool_max_requests": 18, "pool_max_age": 19,
-        "max_response_head": 20,
+        "max_response_head": 20, "protocol": 0, "max_streams": 100, "tls": 0, "proxy_protocol": 0,
+        "title_case": 0, "keepalive_interval": 0, "keepalive_timeout": 0,
         "retry_budget": {"enabled": 1, "percent": 21, "least": 22, "reserved": 0},
         "max_step_back": 0,
         "ewma": {"default_rtt": 0, "decay": 0, "failure_penalty": 0},
@@ -157,10 +185,18 @@ def test_clusters() -> None:
         "breaker": {
             "scope": 0, "threshold": 0, "minimum": 0, "probes": 0, "window": 0, "open": 0, "open_max": 0,
         },
+        "adaptive": {
+            "enabled": 0, "min_concurrency": 0, "max_concurrency": 0, "request_count": 0, "percentile": 0.0,
+            "buffer": 0.0, "update_interval": 0, "measure_interval": 0, "jitter": 0, "fixed_rtt": 0,
+        },
     }  # fmt: skip
     assert second["retry_budget"]["enabled"] == 0
     assert second["breaker"] == {
         "scope": 3, "threshold": 23, "minimum": 25, "probes": 28, "window": 24, "open": 26, "open_max": 27,
+    }  # fmt: skip
+    assert second["adaptive"] == {
+        "enabled": 1, "min_concurrency": 29, "max_concurrency": 30, "request_count": 31, "percentile": 0.5,
+        "buffer": 0.25, "update_interval": 32, "measure_interval": 33, "jitter": 34, "fixed_rtt": 35,
     }  # fmt: skip
     assert (second["slot"], second["generation"], second["balancer"]) == (7, 8, 2)
 
@@ -191,7 +227,8 @@ def test_the_log() -> None:
 
 
 def test_every_operator_has_a_number_of_its_own() -> None:
-    assert OPERATORS.keys() == NAMES | OPERATORS_OF_HEADERS | {""}
+    # what is written as %GRPC_STATUS(SNAKE_STRING)% has a number too, but no name
+    assert OPERATORS.keys() == NAMES | OPERATORS_OF_HEADERS | {"", "GRPC_STATUS_SNAKE"}
     assert sorted(OPERATORS.values()) == list(range(len(OPERATORS)))
 
 

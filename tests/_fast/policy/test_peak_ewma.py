@@ -54,6 +54,21 @@ def test_the_faster_of_two_is_picked() -> None:
     assert deviation(balancer.counts(PICKS), shares) < chi_square_limit(3)
 
 
+@pytest.mark.parametrize("choices", [2, 3, 4, 9])
+def test_more_choices_avoid_a_slow_host_more_often(choices: int) -> None:
+    """Each choice is one of those that are not the best so far, and so a slow one stays behind."""
+    balancer = Balancer(PEAK_EWMA, [1] * 5, choices=choices)
+    for index, latency in enumerate([100, 100, 100, 100, 1000]):
+        balancer.answer(index, latency)
+    assert balancer.counts(10_000)[4] == 0
+    for index, latency in enumerate([200, 1000, 1000, 1000, 1000]):
+        balancer.answer(index, latency)
+        balancer.answer(index, latency)
+    others = 0.8 * 0.75 ** (choices - 1)
+    shares = [PICKS * (1 - others), *[PICKS * others / 4] * 4]
+    assert deviation(balancer.counts(PICKS), shares) < chi_square_limit(4)
+
+
 @pytest.mark.parametrize(
     ("latencies", "active", "weights", "winner"),
     [

@@ -12,47 +12,22 @@ from typing import Any
 import pytest
 
 from tests.proxy.conftest import Start
+from tests.proxy.health.endpoints import Endpoint, checked, health, wait_for
 from tests.proxy.running import Backend, Proxy, config, until
 
-FAST = {"interval": "50ms", "timeout": "300ms", "healthy_threshold": 2, "unhealthy_threshold": 2}
-Answers = Callable[[], bytes | None]
 
-
-def checked(addresses: list[str], check: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """Two workers and a cluster whose endpoints are checked."""
-    made = config(addresses, workers=2)
-    made["clusters"]["v1"] |= {"health_checks": [FAST | (check or {"http": {}})], "panic_threshold": 0} | more
-    return made
-
-
-class Rude:
+class Rude(Endpoint):
     """Sends to every connection what `says` gives, and closes it; None: sends nothing, keeps it open."""
 
     def __init__(self, says: bytes | None) -> None:
         self.says = says
         self.asked: list[bytes] = []
-        self.kept: list[socket.socket] = []
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listening.getsockname()[1]}"
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
+        super().__init__()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listening.accept()
-            except OSError:
-                return
-            self.kept.append(connection)
-            if self.says is not None:
-                self.asked.append(connection.recv(65536))
-                connection.sendall(self.says)
-                connection.close()
-
-    def close(self) -> None:
-        self.listening.shutdown(socket.SHUT_RDWR)
-        self.listening.close()
-        for connection in self.kept:
+    def serve(self, connection: socket.socket) -> None:
+        if self.says is not None:
+            self.asked.append(connection.recv(65536))
+            connection.sendall(self.says)
             connection.close()
 
 
@@ -76,16 +51,6 @@ def second() -> Iterator[Backend]:
         yield backend
     finally:
         backend.close()
-
-
-def health(proxy: Proxy, address: str) -> dict[str, Any]:
-    found: dict[str, Any] = proxy.admin("/clusters")["v1"]["endpoints"][address]
-    return found
-
-
-def wait_for(proxy: Proxy, address: str, state: str) -> dict[str, Any]:
-    until(lambda: health(proxy, address)["health"] == state, f"{address} is {state}:\n{proxy.said()}")
-    return health(proxy, address)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +177,16 @@ def name_of(pid: int) -> str:
 
 def checkers(proxy: Proxy) -> list[int]:
     return [pid for pid in proxy.session() if name_of(pid) == "tulle-health"]
+
+
+def test_the_checker_is_a_process_like_others(start: Start, backend: Backend) -> None:
+    proxy = start(checked([backend.address])).ready()
+    (pid,) = until(lambda: checkers(proxy), "there is one")
+    until(lambda: proxy.admin("/server_info")["health_checks"] == {"pid": pid}, "it is known")
+    assert proxy.admin("/memory")["processes"]["health"]["Rss"] > 1 << 20
+    proxy.reload(config([backend.address]))
+    assert proxy.admin("/server_info")["health_checks"] == {"pid": None}
+    assert "health" not in proxy.admin("/memory")["processes"]
 
 
 def test_a_checker_that_dies_is_replaced(start: Start, backend: Backend) -> None:

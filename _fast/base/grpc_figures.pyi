@@ -1,0 +1,6 @@
+from tulle._fast.base.stats import Stats
+
+CODES: tuple[str, ...]
+
+def grpc_number(service: str, method: str) -> int: ...
+def grpc_calls(stats: Stats) -> dict[tuple[int, int, int, int, int], list[int]]: ...

@@ -1,0 +1,1 @@
+"""The mesh as a whole: its vocabulary, its checks, and what of it each sidecar is given."""
