@@ -320,8 +320,8 @@ cdef void client_cancel(Attempt *attempt) noexcept nogil:
     cdef Upstream *upstream = attempt.upstream
     cdef uint32_t flags = attempt.exchange.flags
     client_detach(upstream)
-    if flags & X_TUNNEL and not flags & X_TUNNEL_UP_DONE:
-        # Whoever reads until the end must not take a cut for the end
+    if flags & (X_TUNNEL | X_RAW) and not flags & X_TUNNEL_UP_DONE:
+        # Whoever reads until the end must not take a cut for the end, before the first byte neither
         client_end(upstream, True)
     else:
         client_close(upstream)

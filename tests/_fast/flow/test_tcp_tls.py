@@ -205,11 +205,23 @@ def test_a_cut_after_the_end_is_nothing(wiring: Wiring) -> None:
     assert wires.lab.sidecar.flags() == {}
 
 
+GARBAGE = b"\x17\x03\x03\x00\x20" + b"x" * 32
+
+
 def test_garbage_in_place_of_a_record(wiring: Wiring) -> None:
-    wires = wiring("both")
-    client, upstream = wires.ends()
-    client.connection.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+    client, upstream = wiring("both").ends()
+    client.send(b"x")
+    assert upstream.read(1) == b"x"
+    client.connection.sendall(GARBAGE)
     assert upstream.expect_reset() == b""
+
+
+def test_garbage_before_there_is_a_tunnel(wiring: Wiring) -> None:
+    """Who has been connected to is not to take nothing at all for all that there was."""
+    wires = wiring("in")
+    for _ in range(10):
+        wires.client().connection.sendall(GARBAGE)
+        assert wires.accept().expect_reset() == b""
 
 
 def received(lab: Lab) -> int:
